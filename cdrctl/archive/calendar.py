@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from cdrctl.archive.day import Day
+from cdrctl.archive.files import contents_of
 from cdrctl.archive.intervals import (
     CLOCKS_MAY_DIFFER,
     Reading,
@@ -22,7 +24,7 @@ from cdrctl.archive.intervals import (
 )
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.planning import available_until, is_outdated, retained_since
-from cdrctl.archive.store import Archive, is_deleted
+from cdrctl.archive.store import NOT_A_FILE, Archive, size_of
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -100,9 +102,12 @@ def _states(
             yield DayCoverage(name, "retired", 0, (), "")
             continue
         told, entry = known.get(name, ()), filed.get(name)
-        records, deleted = (0, False) if entry is None else (entry.records, is_deleted(f"{folder}/{entry.path}"))
-        if deleted and done_windows(replan_future(told, now)):
+        records, size = (0, 0) if entry is None else (entry.records, size_of(f"{folder}/{entry.path}"))
+        if size is None and done_windows(replan_future(told, now)):
             yield DayCoverage(name, "missing", 0, (whole,), "")
+        elif entry is not None and size not in {entry.bytes, None, NOT_A_FILE}:
+            records, readings = _changed(archive, entry, told)
+            yield _day_coverage(name, whole, replan_future(readings, now), records, call, oldest, now)
         elif is_settled(told, whole, lookback, now + CLOCKS_MAY_DIFFER):
             yield DayCoverage(name, "complete", records, (), "")
         else:
@@ -152,6 +157,20 @@ def _day_coverage(
         state = "open"
     error = next((one.error for one in failed if one.error), "")
     return DayCoverage(name, state, records, tuple(missing), error)
+
+
+def _changed(archive: Archive, filed: FileEntry, told: Sequence[Reading]) -> tuple[int, list[Reading]]:
+    """Return the number of records and the readings of a file that is not the one in the ledger.
+
+    A sync may have written it after the ledger was read: then the file tells. If it does not, it has to be read again.
+    """
+    found = None
+    with suppress(OSError):
+        found = contents_of(archive, archive.folder / filed.path)
+    if found is not None:
+        return found.records, found.readings
+    why = "another program changed the file"
+    return 0, [replace(one, state="failed", error=why) if one.state == "done" else one for one in told]
 
 
 @dataclass(frozen=True, slots=True)

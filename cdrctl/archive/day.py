@@ -21,7 +21,7 @@ from cdrctl.archive.lines import columns_of, recast, union_header
 from cdrctl.archive.merge import Counts, call_traits
 from cdrctl.archive.options import selects_alike
 from cdrctl.archive.spool import Merged, Spool
-from cdrctl.archive.store import UNKNOWN, Archive, is_there, writing_archive
+from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, writing_archive
 from cdrctl.errors import IncompleteError
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
@@ -104,6 +104,7 @@ def read_existing(archive: Archive, ledger: AnyLedger, source: Source, day: Day,
         IncompleteError: The file cannot be read.
     """
     path = archive.path(source.profile, source.call.name, day.name)
+    _check_not_a_link(path)
     whole = _calendar_day(archive, day.name)
     old, expected = _load(archive, ledger, source, path, day.name, whole)
     if old is None:
@@ -112,6 +113,20 @@ def read_existing(archive: Archive, ledger: AnyLedger, source: Source, day: Day,
         return Existing(old, day.window)
     window = (overlap(whole, reach) if whole is not None else None) or day.window
     return Existing(old, window, window, expected)
+
+
+def _check_not_a_link(path: Path) -> None:
+    """Check that the folder of a day is not a link to the folder of another day, whose records would be replaced.
+
+    Raises:
+        IncompleteError: It is.
+    """
+    folder = path.parent
+    if folder.is_symlink() and (target := folder.resolve()).name.startswith(DATE) and target.name != folder.name:
+        raise IncompleteError(
+            f"{folder} is a link to the folder of another day, {target.name}: nothing is written there",
+            hint="remove the link, and run cdrctl fill",
+        )
 
 
 def _load(

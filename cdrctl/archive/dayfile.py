@@ -68,7 +68,7 @@ class NewDay:
         rows: Returns its rows, ordered by start.
         records: How many there are.
         readings: Its readings.
-        old: The digest of the file as it was loaded; empty if there was none.
+        old: The digest of the file as it was loaded; empty if cdrctl did not write it, or there was none.
         unchanged: The file already has these records.
         responses: The digests of complete responses that are in it, by window.
         lateness: How late its records came; None if it is not known. The first layout has no place for it.

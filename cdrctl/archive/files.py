@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from cdrctl.archive import layout1, layout2
 from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile
+from cdrctl.archive.intervals import Reading, overlap, whole_day
 from cdrctl.archive.recover import recover as recover1
-from cdrctl.archive.store import FIRST_LAYOUT, Archive
+from cdrctl.archive.store import DATE, FIRST_LAYOUT, Archive
 from cdrctl.windows import Window
 
 
 def load(archive: Archive, path: Path) -> DayFile | None:
-    """Return a day's file, or None if it is missing, or not as cdrctl wrote it.
+    """Return a day's file, or None if it is missing, or not as cdrctl wrote it for this day.
 
     Raises:
         OSError: It cannot be read.
     """
-    return layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
+    found = layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
+    return found if found is not None and _are_of_day(archive, path, found.readings) else None
 
 
 def contents_of(archive: Archive, path: Path) -> Contents | None:
-    """Return the digest, the number of records and the readings of a day's file, or None if cdrctl did not write it.
+    """Return the digest, records and readings of a day's file, or None if cdrctl did not write it for this day.
 
     Raises:
         OSError: It cannot be read.
     """
-    return layout1.contents_of(path) if archive.layout == FIRST_LAYOUT else layout2.contents_of(path)
+    found = layout1.contents_of(path) if archive.layout == FIRST_LAYOUT else layout2.contents_of(path)
+    return found if found is not None and _are_of_day(archive, path, found.readings) else None
+
+
+def deleted_contents(archive: Archive, path: Path) -> Contents | None:
+    """Return what a day's file had that is not there any more; None if what is beside it does not tell.
+
+    Raises:
+        OSError: What is beside it cannot be read.
+    """
+    found = layout1.deleted_contents(path) if archive.layout == FIRST_LAYOUT else layout2.deleted_contents(path)
+    return found if found is not None and _are_of_day(archive, path, found.readings) else None
+
+
+def _are_of_day(archive: Archive, path: Path, readings: Sequence[Reading]) -> bool:
+    """Return whether readings can be those of a day's file, and not of a copy of another day's folder."""
+    try:
+        day = whole_day(date.fromisoformat(path.parent.name.removeprefix(DATE)), archive.zone)
+    except ValueError:  # records without a start, which any reading may bring
+        return not readings
+    return all(overlap(one.window, day) is not None for one in readings)
 
 
 def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
@@ -51,9 +74,10 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
 def save(archive: Archive, path: Path, day: NewDay) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
-    A file that is not the one that was loaded is moved aside first: records that were not read are never replaced.
+    A file that cdrctl did not write is moved aside first: records that were not read are never replaced.
 
     Raises:
+        IncompleteError: Another program has changed the file since it was loaded; nothing is written.
         OSError: It cannot be written; then the old file is unchanged.
     """
     if archive.layout == FIRST_LAYOUT:

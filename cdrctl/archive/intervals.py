@@ -167,6 +167,13 @@ def replan(readings: Iterable[Reading]) -> list[Reading]:
     ]
 
 
+def with_attempts(told: list[Reading], before: Iterable[Reading]) -> list[Reading]:
+    """Return the readings of a file with the failed and planned ones of a ledger."""
+    for one in before:
+        told = add_reading(told, one) if one.state != "done" else told
+    return told
+
+
 @functools.lru_cache(4096)
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which a clock change may have moved."""

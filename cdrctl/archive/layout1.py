@@ -21,6 +21,7 @@ from cdrctl.archive.dayfile import Contents, DayFile, Row, file_in_memory, rows_
 from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.store import (
+    check_unchanged,
     compress,
     content_of,
     digest,
@@ -71,20 +72,31 @@ def contents_of(path: Path) -> Contents | None:
     return Contents(sha256, len(lines), readings)
 
 
+def deleted_contents(path: Path) -> Contents | None:
+    """Return what a day's file had that is not there any more, as its index tells; None if there is none."""
+    for one in path.parent.glob(".cdrs.*.index"):
+        sha256 = one.name.removeprefix(".cdrs.").removesuffix(".index")
+        index = read_index(path, sha256)
+        if index is not None:
+            return Contents(sha256, len(index[2]), index[1])
+    return None
+
+
 def save(path: Path, header: bytes, rows: Iterable[Row], readings: Sequence[Reading], old: str) -> tuple[str, int]:
     """Write a day's file and its index durably, and return the file's digest and size.
 
-    An unchanged file is not written again. A file that is not `old` is moved aside first: records that were not read
-    are never replaced.
+    An unchanged file is not written again. A file that cdrctl did not write is moved aside first: records that were not
+    read are never replaced.
 
     Args:
         path: The day's file.
         header: Its CSV header; empty for JSON Lines.
         rows: Its rows.
         readings: Its readings.
-        old: The digest of the file as it was loaded; empty if there was none.
+        old: The digest of the file as it was loaded; empty if cdrctl did not write it, or there was none.
 
     Raises:
+        IncompleteError: Another program has changed the file since it was loaded; nothing is written.
         OSError: It cannot be written; then the old file is unchanged.
     """
     entries = list(rows)
@@ -98,6 +110,7 @@ def save(path: Path, header: bytes, rows: Iterable[Row], readings: Sequence[Read
     packed = b"".join(ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
     index = json.dumps(described).encode() + b"\n" + packed
     there = digest_of(path)
+    check_unchanged(path, there, old)
     if there == sha256 and content_of(index_path(path, sha256)) == index:
         return sha256, len(content)
     make_folder(path.parent)

@@ -31,6 +31,7 @@ from cdrctl.archive.lateness import lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
+    check_unchanged,
     digest_of,
     make_folder,
     remove_temporary_files,
@@ -64,11 +65,16 @@ class NotOursError(ValueError):
 def load(path: Path) -> DayFile | None:
     """Return a day's file, or None if it is missing, or not as cdrctl wrote it.
 
-    Its rows are read from the file that was opened, also if another one takes its place.
+    Its rows are read from the file that was opened, also if another one takes its place. It is opened twice if it has
+    no readings: a sync may have replaced it in the meantime.
 
     Raises:
         OSError: It cannot be read.
     """
+    return _load(path) or _load(path)
+
+
+def _load(path: Path) -> DayFile | None:
     try:
         opened = _OpenFile(path)
     except FileNotFoundError:
@@ -108,21 +114,36 @@ def contents_of(path: Path) -> Contents | None:
     Raises:
         OSError: It cannot be read.
     """
+    return _contents(path) or _contents(path)  # a sync may have replaced it between its digest and its readings
+
+
+def _contents(path: Path) -> Contents | None:
     with path.open("rb") as file:
         return _read_sidecar(path).get(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def deleted_contents(path: Path) -> Contents | None:
+    """Return what a day's file had that is not there any more, as its readings tell; None if there are none.
+
+    Raises:
+        OSError: The readings cannot be read.
+    """
+    return next(iter(_read_sidecar(path).values()), None)
 
 
 def save(path: Path, day: NewDay) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
-    A file that is not the one that was loaded is moved aside first: records that were not read are never replaced.
+    A file that cdrctl did not write is moved aside first: records that were not read are never replaced.
 
     Raises:
+        IncompleteError: Another program has changed the file since it was loaded; nothing is written.
         OSError: It cannot be written; then the old file is unchanged.
     """
     make_folder(path.parent)
     remove_temporary_files(path.parent)
     there = digest_of(path)
+    check_unchanged(path, there, day.old)
     with ExitStack() as staged:
         if day.unchanged and there is not None and there == day.old:
             sha256, size, temporary = there, path.stat().st_size, None
@@ -132,13 +153,18 @@ def save(path: Path, day: NewDay) -> tuple[str, int]:
             )
         if there not in {None, sha256} and day.old != there:
             set_aside(path, HIDDEN)
-        _update_sidecar(
-            path, there, Contents(sha256, day.records, list(day.readings), dict(day.responses), day.lateness)
-        )
-        if there != sha256 and temporary is not None:
-            temporary.replace(path)
-            sync_folder(path.parent)
+        new = Contents(sha256, day.records, list(day.readings), dict(day.responses), day.lateness)
+        _replace(path, temporary, there, new)
     return sha256, size
+
+
+def _replace(path: Path, temporary: Path | None, there: str | None, new: Contents) -> None:
+    """Write the readings of a new file, and give it its name; then the old file has no readings any more."""
+    _update_sidecar(path, there, new)
+    if there != new.sha256 and temporary is not None:
+        temporary.replace(path)
+        sync_folder(path.parent)
+        _update_sidecar(path, new.sha256, new)
 
 
 def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from cdrctl.archive.files import contents_of
+from cdrctl.archive.files import contents_of, deleted_contents
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
@@ -36,6 +36,7 @@ from cdrctl.archive.store import (
     UNKNOWN,
     Archive,
     call_files,
+    deleted_files,
     make_folder,
     remove_temporary_files,
     replace_file,
@@ -296,17 +297,23 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         ) from error
 
 
-def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
+def ledger_from_files(archive: Archive, profile: str, call: str, *, with_deleted: bool = True) -> CallLedger:
     """Return the ledger of a call as the files of its days tell it; nothing is written.
 
     A file that cdrctl did not write tells nothing, so its day is read again.
+
+    Args:
+        archive: The archive.
+        profile: The profile.
+        call: The call.
+        with_deleted: Add the days whose file was deleted and whose readings are still there.
 
     Raises:
         OutputError: A folder or a file cannot be read.
     """
     from cdrctl.archive.owner import owner_of
 
-    result = CallLedger()
+    result, odd = CallLedger(), list[Path]()
     try:
         retired = read_retired(archive, profile, call)
         result.retired = None if retired is None else retired.before
@@ -315,12 +322,14 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
             day = day_of(path)
             told = contents_of(archive, path)
             if told is None:
+                odd += [path] if day != UNKNOWN else []
                 continue
             result.readings[day] = told.readings
             result.lateness |= {} if told.lateness is None else {day: told.lateness}
-            result.files[day] = file_entry(
-                archive, (profile, call, day), told.sha256, told.records, path.stat().st_size
-            )
+            size = path.stat().st_size
+            result.files[day] = file_entry(archive, (profile, call, day), told.sha256, told.records, size)
+        if with_deleted:
+            _add_deleted_days(archive, profile, call, result)
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {error.filename or archive.folder}: {error.strerror or error}",
@@ -331,10 +340,19 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
         with suppress(CdrctlError):
             owner = owner_of(archive, profile)
             result.provider = "" if owner is None else owner.provider
-        result.begins = min(first, default=_first_day(archive, paths))
+        result.begins = min([*first, *([_first_day(archive, odd or paths)] if odd or not first else [])])
     if retired is not None and retired.begins is not None:
         result.begins = min(result.begins or retired.begins, retired.begins)
     return result
+
+
+def _add_deleted_days(archive: Archive, profile: str, call: str, result: CallLedger) -> None:
+    """Add the days whose file was deleted and whose readings are still there to a ledger."""
+    for path in deleted_files(archive, profile, call):
+        day, lost = day_of(path), deleted_contents(archive, path)
+        if lost is not None and day != UNKNOWN and not is_retired(day, result.retired):
+            result.readings[day] = lost.readings
+            result.files[day] = file_entry(archive, (profile, call, day), lost.sha256, lost.records, 0)
 
 
 def _plain_sweeps(sweeps: SweepState) -> dict[str, dict[str, str]]:

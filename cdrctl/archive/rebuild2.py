@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of
-from cdrctl.archive.intervals import Reading, add_reading, replan
+from cdrctl.archive.intervals import replan, with_attempts
 from cdrctl.archive.ledger2 import FOLDER, CallLedger, ledger_from_files, read_ledger, write_ledger
 from cdrctl.archive.ledgers import call_lock
-from cdrctl.archive.store import Archive, call_files, day_files
+from cdrctl.archive.store import UNKNOWN, Archive, call_files, day_files, is_there
 from cdrctl.errors import IncompleteError, OutputError
 
 
@@ -19,7 +19,7 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
     """Replace the ledgers by new ones from the files, and return the files that they could not use.
 
     What is in no file comes from the old ledgers, if they can be read: since when a call is kept, failed and planned
-    readings, and days whose file is missing, which are planned again. The lock of each call is held.
+    readings, and days whose file was deleted, which stay missing. The lock of each call is held.
 
     Args:
         archive: The archive.
@@ -38,9 +38,10 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
             for profile, call in sorted(calls):
                 held.enter_context(call_lock(archive, profile, call))
                 before = _old_ledger(archive, profile, call)
-                found = ledger_from_files(archive, profile, call)
+                found = ledger_from_files(archive, profile, call, with_deleted=before is None)
                 odd += _unusable(archive, profile, call)
-                fresh[profile, call] = _with_old(found, before, providers.get(profile, ""))
+                before = before or CallLedger()
+                fresh[profile, call] = _with_old(found, before, _missing(archive, before), providers.get(profile, ""))
         except OSError as error:
             raise _unreadable(Path(error.filename or archive.folder), error.strerror or str(error)) from error
         except OutputError as error:
@@ -50,11 +51,11 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
     return odd
 
 
-def _old_ledger(archive: Archive, profile: str, call: str) -> CallLedger:
-    try:
-        return read_ledger(archive, profile, call) or CallLedger()
-    except OutputError:
-        return CallLedger()
+def _old_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
+    """Return the ledger of a call; None if there is none, or it cannot be read."""
+    with suppress(OutputError):
+        return read_ledger(archive, profile, call)
+    return None
 
 
 def _unusable(archive: Archive, profile: str, call: str) -> list[Difference]:
@@ -64,24 +65,32 @@ def _unusable(archive: Archive, profile: str, call: str) -> list[Difference]:
     return [Difference(path.relative_to(archive.folder).as_posix(), what) for path in paths]
 
 
-def _with_old(found: CallLedger, before: CallLedger, provider: str) -> CallLedger:
-    """Return a ledger with what only the old one has."""
+def _missing(archive: Archive, before: CallLedger) -> set[str]:
+    """Return the days in an old ledger whose file is not there."""
+    return {day for day, one in before.files.items() if day != UNKNOWN and not is_there(archive.folder / one.path)}
+
+
+def _with_old(found: CallLedger, before: CallLedger, missing: set[str], provider: str) -> CallLedger:
+    """Return a ledger with what only the old one has.
+
+    Args:
+        found: The ledger as the files tell it.
+        before: The old ledger.
+        missing: The days in the old ledger whose file is not there.
+        provider: The provider of the profile, if it is configured.
+    """
     for day, readings in before.readings.items():
         told = found.readings.get(day)
-        found.readings[day] = replan(readings) if told is None else _with_attempts(told, readings)
+        if day in missing:
+            found.readings[day], found.files[day] = readings, before.files[day]
+        else:
+            found.readings[day] = replan(readings) if told is None else with_attempts(told, readings)
     found.lateness = {**before.lateness, **found.lateness}
     found.sweeps = before.sweeps
     instants = [one for one in (found.begins, before.begins) if one is not None]
     found.begins = min(instants, default=None)
     found.provider = found.provider or before.provider or provider
     return found
-
-
-def _with_attempts(told: list[Reading], before: list[Reading]) -> list[Reading]:
-    """Return the readings of a file with the failed and planned ones of the old ledger."""
-    for one in before:
-        told = add_reading(told, one) if one.state != "done" else told
-    return told
 
 
 def _unreadable(path: Path, reason: str) -> IncompleteError:

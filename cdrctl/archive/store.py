@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from cdrctl import windows
 from cdrctl.archive import settings
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.settings import Settings, read_settings, settings_text
-from cdrctl.errors import OutputError, UsageError
+from cdrctl.errors import IncompleteError, OutputError, UsageError
 from cdrctl.writers.access import keep_access
 
 FORMATS = settings.FORMATS
@@ -294,6 +295,17 @@ def call_files(archive: Archive, profile: str, call: str) -> list[Path]:
     return _files_in(folder, archive.form, None) if is_there(folder) else []
 
 
+def deleted_files(archive: Archive, profile: str, call: str) -> list[Path]:
+    """Return the paths of the files of a call that are not there although the folder of their day is, sorted.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    folder = archive.profile_folder(profile) / archive.call_folder(call)
+    days = _folders(folder, None, DATE) if is_there(folder) else []
+    return [path for day in days if not is_there(path := day / f"cdrs.{archive.form}")]
+
+
 def _files_in(folder: Path, form: str, unreadable: Callable[[OSError], None] | None) -> list[Path]:
     """Return the paths of the day's files in the folder of a call."""
     found: list[Path] = []
@@ -322,6 +334,24 @@ def _folders(folder: Path, unreadable: Callable[[OSError], None] | None, prefix:
 def digest(content: bytes) -> str:
     """Return the SHA-256 of bytes in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def check_unchanged(path: Path, there: str | None, loaded: str) -> None:
+    """Check that a file is still the one that was loaded, so that no record of it is replaced that was not read.
+
+    Args:
+        path: The file.
+        there: The digest of the file that is there; None if there is none.
+        loaded: The digest of the file that was loaded; empty if cdrctl did not write it, or there was none.
+
+    Raises:
+        IncompleteError: Another program has changed the file in the meantime.
+    """
+    if loaded and there not in {None, loaded}:
+        raise IncompleteError(
+            f"{path} was changed by another program while its day was fetched; nothing was written",
+            hint="run this again: what the file has now and what the provider has are merged",
+        )
 
 
 def set_aside(path: Path, prefix: str = "") -> Path:
@@ -359,18 +389,22 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def is_deleted(path: str, *, unknown: bool = False) -> bool:
-    """Return whether a file is not there; `unknown` if that cannot be determined.
+NOT_A_FILE = -1
+"""The size of what is not a file, or cannot be examined."""
 
-    A run looks for the file of every day of an archive: a Path, and an error for each file that is there, cost more
-    than the question.
+
+def size_of(path: str) -> int | None:
+    """Return the size of a file in bytes, NOT_A_FILE for something else, and None if there is nothing.
+
+    A run looks at the file of every day of an archive: a Path, and an error for each file, would cost more than this.
     """
-    if os.access(path, os.F_OK):
-        return False
     try:
-        return not is_there(Path(path))
+        there = os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError:
-        return unknown
+        return NOT_A_FILE
+    return there.st_size if stat.S_ISREG(there.st_mode) else NOT_A_FILE
 
 
 def content_of(path: Path) -> bytes | None:

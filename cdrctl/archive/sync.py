@@ -26,8 +26,9 @@ from cdrctl.archive.planning import (
     plan_days,
     retained_since,
 )
+from cdrctl.archive.presence import Presence, check_files, check_zone
 from cdrctl.archive.proof import check_records, ensure_owner
-from cdrctl.archive.store import FIRST_LAYOUT, Archive, is_deleted, is_there, writing_archive
+from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.archive.sweeping import Sweep, call_sweep, sweep_days, with_sweep
 from cdrctl.errors import (
     CdrctlError,
@@ -100,7 +101,7 @@ class _Job:
     outcome: Outcome
     sweep: timedelta | None = None
     optional: bool = False
-    missing: frozenset[str] = frozenset()
+    presence: Presence = field(default_factory=Presence)
 
     def present(self) -> datetime:
         """Return the present instant, by the provider's clock if it is known to differ from this machine's."""
@@ -180,10 +181,20 @@ def sync(
     if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
         source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
     ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
-    _find_missing_files(job)
+    _check_files(job)
     _read_days(job, stop)
     _log_odd_records(source, outcome)
     return outcome
+
+
+def _check_files(job: _Job) -> None:
+    """Find the days whose file was deleted or changed by another program."""
+    at, source, names = job.present(), job.source, (job.source.profile, job.source.call.name)
+    check_zone(job.archive, job.ledger.readings(*names))
+    oldest = retained_since(source.call, at)
+    job.presence = check_files(job.archive, job.ledger, names, oldest, at, source.log, only_holes=job.only_holes)
+    job.outcome.missing = job.presence.missing
+    job.outcome.failed |= job.presence.faults
 
 
 def _log_odd_records(source: Source, outcome: Outcome) -> None:
@@ -295,7 +306,7 @@ def _make_plan(job: _Job) -> _Plan:
     """Return the days to read as of now; nothing is written."""
     call, at = job.source.call, job.present()
     readings = job.ledger.readings(job.source.profile, call.name)
-    known = {day: replan_future(one, at) for day, one in readings.items()}
+    known = {day: replan_future(one, at) for day, one in {**readings, **job.presence.again}.items()}
     begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))
     kept, oldest = _kept_call(job), retained_since(call, at)
     since = not_retired(job.archive.zone, begins, None if kept is None else kept.retired)
@@ -313,8 +324,8 @@ def _make_plan(job: _Job) -> _Plan:
         None if job.only_holes else call_sweep(job.archive, job.ledger, job.source.profile, call.name, at, job.sweep)
     )
     swept = [] if sweep is None else sweep_days(sweep, since, at, oldest, known, job.archive, job.lookback)
-    wanted = [one for one in with_sweep(parts, swept) if one.name not in job.missing]
-    return _Plan(at, begins, known, wanted, lost, sweep, frozenset(one.name for one in swept) - job.missing)
+    wanted = [one for one in with_sweep(parts, swept) if one.name not in job.presence.left_out]
+    return _Plan(at, begins, known, wanted, lost, sweep, frozenset(one.name for one in swept) - job.presence.left_out)
 
 
 def _without_outdated(job: _Job, known: Mapping[str, list[Reading]]) -> dict[str, list[Reading]]:
@@ -338,7 +349,7 @@ def _record_plan(job: _Job, plan: _Plan) -> None:
     if source.clock_ahead() is not None:  # two clocks agree on the time: a reading dated after it is wrong
         before_now = job.ledger.readings(source.profile, name)
         for day_name, readings in plan.known.items():
-            if readings != before_now.get(day_name, []):
+            if readings != before_now.get(day_name, []) and day_name not in job.presence.again:
                 job.ledger.write(source.profile, name, day_name, readings, None, plan.at)
     for day in plan.days:
         old = plan.known.get(day.name, [])
@@ -445,32 +456,6 @@ def _record_lost(job: _Job, plan: _Plan) -> list[Window]:
             "they cannot be fetched any more",
         )
     return new
-
-
-def _find_missing_files(job: _Job) -> None:
-    """Find the days whose file has disappeared: `fill` reads them again, `sync` names them and leaves them out."""
-    ledger, source = job.ledger, job.source
-    missing: list[str] = []
-    folder = str(job.archive.folder)
-    for entry in ledger.files(source.profile, source.call.name):
-        if not is_deleted(f"{folder}/{entry.path}", unknown=True):
-            continue
-        path = job.archive.folder / entry.path
-        with writing_archive(path):
-            if is_there(path):
-                continue
-        readings = ledger.readings(entry.profile, entry.call).get(entry.day, [])
-        if not any(one.state == "done" for one in readings):
-            continue
-        if not job.only_holes:
-            missing.append(entry.day)
-            source.log("warning", f"{entry.path} is missing: cdrctl fill reads its day again")
-        else:
-            source.log("warning", f"{entry.path} is missing: its day is read again")
-            planned = [replace(one, state="planned", read_at=None, records=0) for one in readings]
-            ledger.write(entry.profile, entry.call, entry.day, planned, None, job.present())
-    job.missing = frozenset(missing)
-    job.outcome.missing = missing
 
 
 def _log_progress(job: _Job, plan: _Plan, left: int) -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from cdrctl.archive.difference import Difference
-from cdrctl.archive.files import contents_of
-from cdrctl.archive.intervals import Reading, add_reading, replan
+from cdrctl.archive.files import contents_of, deleted_contents
+from cdrctl.archive.intervals import Reading, replan, with_attempts
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.owner import owner_of
-from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, digest_of, sync_folder
+from cdrctl.archive.presence import window_of
+from cdrctl.archive.store import (
+    FIRST_LAYOUT,
+    UNKNOWN,
+    Archive,
+    day_files,
+    deleted_files,
+    digest_of,
+    is_there,
+    sync_folder,
+)
 from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
+
+_Names = tuple[str, str, str]
+"""The profile, the call and the day of a file."""
+_Day = tuple[list[Reading], FileEntry | None]
+"""The readings of a day, and the entry of its file."""
 
 
 def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Difference]:
@@ -72,7 +87,7 @@ def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datet
     """Replace the ledger by a new one from the files and their indexes, and return the files that it could not use.
 
     Information that is in no file comes from the old ledger, if it can be read: since when a call is kept, failed and
-    planned readings, and the readings of a file that is unchanged but has lost its index.
+    planned readings, the readings of a file that is unchanged but has lost its index, and days whose file was deleted.
 
     Args:
         archive: The archive.
@@ -83,48 +98,67 @@ def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datet
         IncompleteError: A folder or a file cannot be read; then nothing is changed.
     """
     odd: list[Difference] = []
-    days: dict[tuple[str, str, str], tuple[list[Reading], FileEntry | None]] = {}
+    days: dict[_Names, _Day] = {}
     before = _read_old_ledger(archive)
     try:
         for path in day_files(archive):
-            profile, call, day = archive.names(path)
-            relative = path.relative_to(archive.folder).as_posix()
-            sha256, size = digest_of(path) or "", path.stat().st_size
-            found = contents_of(archive, path)
-            old_readings = before.readings.get((profile, call, day), [])
-            old_file = before.files.get((profile, call, day))
-            if found is not None:
-                readings = found.readings
-                for one in old_readings:
-                    readings = add_reading(readings, one) if one.state != "done" else readings
-                days[profile, call, day] = (
-                    readings,
-                    FileEntry(profile, call, day, relative, sha256, found.records, size),
-                )
-            elif old_file is not None and old_file.sha256 == sha256:
-                odd.append(Difference(relative, "has lost its hidden index"))
-                days[profile, call, day] = old_readings, old_file
-            else:
-                odd.append(Difference(relative, "has no matching index: its day will be read again"))
-                days[profile, call, day] = replan(old_readings), None
+            days[archive.names(path)], difference = _day_of_file(archive, path, before)
+            odd += [] if difference is None else [difference]
+        days |= {} if before.kept else _deleted_days(archive, days)
     except OSError as error:
         raise IncompleteError(
             f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger is unchanged",
             hint="correct the permissions, and run this again",
         ) from error
     for key, readings in before.readings.items():
+        filed = before.files.get(key)
+        if key not in days and filed is not None and not is_there(archive.folder / filed.path):
+            days[key] = readings, filed  # it was deleted, and only `fill` reads it again
         days.setdefault(key, (replan(readings), None))
     calls = _calls(archive, providers, before, days)
     _replace(archive, calls, days, now)
     return odd
 
 
+def _day_of_file(archive: Archive, path: Path, before: _Old) -> tuple[_Day, Difference | None]:
+    """Return what a file tells of its day, and its difference if it does not.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    names = archive.names(path)
+    relative = path.relative_to(archive.folder).as_posix()
+    sha256, size = digest_of(path) or "", path.stat().st_size
+    found = contents_of(archive, path)
+    told, filed = before.readings.get(names, []), before.files.get(names)
+    if found is not None:
+        return (with_attempts(found.readings, told), FileEntry(*names, relative, sha256, found.records, size)), None
+    if filed is not None and filed.sha256 == sha256:
+        return (told, filed), Difference(relative, "has lost its hidden index")
+    whole = window_of(archive, names[2])
+    planned = replan(told) or ([] if whole is None else [Reading(whole, "planned")])
+    return (planned, None), Difference(relative, "has no matching index: its day will be read again")
+
+
+def _deleted_days(archive: Archive, there: Iterable[_Names]) -> dict[_Names, _Day]:
+    """Return the days whose file was deleted and whose index is still there, of the calls that have other days."""
+    found: dict[_Names, _Day] = {}
+    for profile, call in {key[:2] for key in there}:
+        for path in deleted_files(archive, profile, call):
+            day, lost = archive.names(path)[2], deleted_contents(archive, path)
+            if lost is not None and day != UNKNOWN:
+                relative = path.relative_to(archive.folder).as_posix()
+                entry = FileEntry(profile, call, day, relative, lost.sha256, lost.records, 0)
+                found[profile, call, day] = lost.readings, entry
+    return found
+
+
 class _Old(NamedTuple):
     """The contents of the old ledger; empty if it cannot be read."""
 
     kept: dict[tuple[str, str], KeptCall]
-    readings: dict[tuple[str, str, str], list[Reading]]
-    files: dict[tuple[str, str, str], FileEntry]
+    readings: dict[_Names, list[Reading]]
+    files: dict[_Names, FileEntry]
 
 
 def _read_old_ledger(archive: Archive) -> _Old:
@@ -147,7 +181,7 @@ def _calls(
     archive: Archive,
     providers: Mapping[str, str],
     before: _Old,
-    days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
+    days: Mapping[_Names, _Day],
 ) -> list[KeptCall]:
     """Return the calls that the archive keeps, each with its provider and its first instant."""
     begins = {key: one.begins for key, one in before.kept.items()}
@@ -170,7 +204,7 @@ def _calls(
 def _replace(
     archive: Archive,
     calls: Sequence[KeptCall],
-    days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
+    days: Mapping[_Names, _Day],
     now: datetime,
 ) -> None:
     """Replace the ledger by a new one."""

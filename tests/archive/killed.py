@@ -112,6 +112,28 @@ def killed_at(number: int, config: str, now: datetime, arguments: list[str]) -> 
     return "killed" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
 
 
+def operations(config: str, now: datetime, arguments: list[str]) -> int:
+    """Return how many steps a command takes in this folder, undisturbed: two for each operation."""
+    receives, sends = os.pipe()
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def step(_name: str, _about: str) -> None:
+            nonlocal count
+            count += 1
+
+        watched(step)
+        run(config, now, arguments)
+        os.write(sends, str(count).encode())
+        os._exit(0)
+    os.close(sends)
+    with open(receives, "rb") as told:  # noqa: PTH123 - a descriptor has no path
+        count = int(told.read())
+    os.waitpid(child, 0)
+    return count
+
+
 if __name__ == "__main__":
     where, at, numbers, *words = sys.argv[1:]
     if numbers == "trace":

@@ -20,9 +20,8 @@ import pytest
 from hypothesis import given, strategies as st
 from pyarrow.dataset import dataset
 
-from cdrctl.archive import day, files, layout2
+from cdrctl.archive import files, layout2
 from cdrctl.archive.dayfile import NewDay, rows_of
-from cdrctl.archive.fetching import Source, fetch_entries
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.layout2 import READINGS, load, recover, save
@@ -216,29 +215,26 @@ def test_a_program_that_reads_the_folder_of_a_profile_finds_its_records(tmp_path
     made.ledger.close()
 
 
-def test_rows_outside_the_window_stay_if_the_file_changes_before_it_is_written(
+def test_a_file_that_changes_before_it_is_written_stays_and_the_next_run_merges_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.sync()
-    whole = load(bench.path(DAY))
-    assert whole is not None
-    half = Window(datetime(2026, 11, 11, 8, 30, tzinfo=UTC), WINDOW.until)
-    there, changes = day.Existing(whole, half), iter([b"", b" "])
+    bench.records.append(call("new", "2026-11-11T10:00:00Z"))
+    changes = iter([b" "])
 
     def save_after_a_change(*arguments: Any, **named: Any) -> tuple[str, int]:
-        _append(bench.path(DAY), next(changes))
+        _append(bench.path(DAY), next(changes, b""))
         return files.save(*arguments, **named)
 
     monkeypatch.setattr("cdrctl.archive.day.save", save_after_a_change)
-    for _ in range(2):
-        source = Source("acme", "test", bench.call, bench.fetch, lambda *_: None)
-        came = fetch_entries(bench.archive, source, half, bench.now)
-        with came.spool:
-            day.store_day(
-                bench.archive, bench.ledger, source, DAY, came, there, [], shrink=False, lookback=timedelta(1)
-            )
-        there = day.Existing(load(bench.path(DAY)), half)
-    assert ids(bench) == ["a", "b"]
+    outcome = bench.sync()
+    assert bench.path(DAY).name in outcome.failed[DAY]
+    assert bench.path(DAY).read_bytes().endswith(b" ")
+    assert not bench.aside(DAY).exists()
+    outcome = bench.sync()
+    assert ids(bench) == ["a", "b", "new"]
+    assert bench.aside(DAY).read_bytes().endswith(b" ")
+    assert sum(str(bench.path(DAY)) in text for text in bench.said) >= 1
 
 
 def _append(path: Path, more: bytes) -> None:

@@ -13,7 +13,7 @@ from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import Reading, is_settled
 from cdrctl.archive.ledger2 import CallLedger, JsonLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledger_days import file_entry
-from cdrctl.archive.store import Archive, is_deleted, open_or_create
+from cdrctl.archive.store import NOT_A_FILE, Archive, open_or_create, size_of
 from cdrctl.cli.calendar import coverage_line, plain_coverage
 from cdrctl.errors import OutputError
 from cdrctl.windows import Window
@@ -119,9 +119,8 @@ def test_a_line_of_coverage_is_the_json_of_its_values(day: DayCoverage) -> None:
 
 
 def test_a_file_that_may_be_there_is_not_deleted(tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    assert not is_deleted(str(tmp_path / "there"))
-    assert is_deleted(str(tmp_path / "gone"))
-    endless = str(tmp_path / ("x" * 300))  # the system cannot tell
-    assert not is_deleted(endless)
-    assert is_deleted(endless, unknown=True)
+    (tmp_path / "there").write_bytes(b"four")
+    assert size_of(str(tmp_path / "there")) == len(b"four")
+    assert size_of(str(tmp_path / "gone")) is None
+    assert size_of(str(tmp_path)) == NOT_A_FILE
+    assert size_of(str(tmp_path / ("x" * 300))) == NOT_A_FILE, "the system cannot tell"

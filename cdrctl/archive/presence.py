@@ -1,0 +1,178 @@
+"""Compares the files of a call with the ledger before a run: which were deleted, and which another program changed.
+
+Only the size of a file is looked at, which costs as little as whether it is there. `verify` compares digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from cdrctl.archive.dayfile import Contents
+from cdrctl.archive.files import contents_of
+from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
+from cdrctl.archive.ledger import FileEntry
+from cdrctl.archive.ledgers import AnyLedger
+from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, size_of, writing_archive
+from cdrctl.errors import ConfigurationError
+from cdrctl.export.rows import Log
+from cdrctl.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How the files of a call differ from the ledger.
+
+    Args:
+        missing: The days whose file was deleted, which only `fill` reads again.
+        again: The readings of days whose file was changed, which are read again.
+        faults: Why the file of a day cannot be used, of days that cannot be read again.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    again: dict[str, list[Reading]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> set[str]:
+        """The days that are not read in this run."""
+        return {*self.missing, *self.faults}
+
+
+def check_files(
+    archive: Archive,
+    ledger: AnyLedger,
+    names: tuple[str, str],
+    oldest: datetime | None,
+    now: datetime,
+    log: Log,
+    *,
+    only_holes: bool,
+) -> Presence:
+    """Return how the files of a call differ from the ledger, and correct the ledger where a file tells what it has.
+
+    Args:
+        archive: The archive.
+        ledger: Its ledger.
+        names: The profile and the name of the call.
+        oldest: The instant since which the provider still has the calls; None if it keeps them forever.
+        now: The present instant.
+        log: Receives a warning for each difference.
+        only_holes: Plan deleted days again.
+
+    Raises:
+        OutputError: A file cannot be examined.
+    """
+    found, folder = Presence(), str(archive.folder)
+    readings = ledger.readings(*names)
+    for entry in ledger.files(*names):
+        size = size_of(f"{folder}/{entry.path}")
+        if size == entry.bytes:
+            continue
+        if size == NOT_A_FILE:
+            with writing_archive(archive.folder / entry.path):
+                is_there(archive.folder / entry.path)
+        told = readings.get(entry.day, [])
+        if size is not None:
+            _check_changed(archive, ledger, entry, told, oldest, now, found)
+        elif entry.day == UNKNOWN:
+            found.faults[UNKNOWN] = f"{entry.path} is missing: it had records whose start is unknown"
+        elif any(one.state == "done" for one in told):
+            _check_deleted(ledger, entry, told, now, found, log, only_holes=only_holes)
+    for day, why in found.faults.items():
+        log("warning", f"{day}: {why}; restore it, or accept that with cdrctl verify --rebuild")
+    return found
+
+
+def _check_deleted(
+    ledger: AnyLedger,
+    entry: FileEntry,
+    told: Sequence[Reading],
+    now: datetime,
+    found: Presence,
+    log: Log,
+    *,
+    only_holes: bool,
+) -> None:
+    """Name a day whose file was deleted; plan it again if that is what the run is for."""
+    if not only_holes:
+        found.missing.append(entry.day)
+        log("warning", f"{entry.path} is missing: cdrctl fill reads its day again")
+        return
+    log("warning", f"{entry.path} is missing: its day is read again")
+    planned = [replace(one, state="planned", read_at=None, records=0) for one in told]
+    ledger.write(entry.profile, entry.call, entry.day, planned, None, now)
+
+
+def _check_changed(
+    archive: Archive,
+    ledger: AnyLedger,
+    entry: FileEntry,
+    told: Sequence[Reading],
+    oldest: datetime | None,
+    now: datetime,
+    found: Presence,
+) -> None:
+    """Find out what a file has whose size is not that in the ledger.
+
+    A run that was killed may have written it, or it was restored from a backup: then the file tells what was read. If
+    it does not, its day is read again, unless the provider no longer has all of it.
+    """
+    contents: Contents | None = None
+    path = archive.folder / entry.path
+    try:
+        contents = contents_of(archive, path)
+    except OSError as error:
+        found.faults[entry.day] = f"{entry.path} cannot be read: {error.strerror or error}"
+        return
+    if contents is not None:
+        known = with_attempts(contents.readings, told)
+        now_there = entry._replace(sha256=contents.sha256, records=contents.records, bytes=path.stat().st_size)
+        ledger.write(entry.profile, entry.call, entry.day, known, now_there, now)
+        return
+    whole = None if entry.day == UNKNOWN else window_of(archive, entry.day)
+    if whole is None or (oldest is not None and whole.until <= oldest):
+        found.faults[entry.day] = f"{entry.path} was changed by another program"
+    else:
+        found.again[entry.day] = _read_again(told, whole if oldest is None else Window(oldest, whole.until))
+
+
+def _read_again(told: Sequence[Reading], part: Window) -> list[Reading]:
+    """Return readings with the successful ones changed to planned in a part of the day."""
+    result = [one for one in told if one.state != "done"]
+    for one in told:
+        if one.state == "done":
+            result += [replace(one, window=left) for left in subtract([one.window], [part])]
+            within = overlap(one.window, part)
+            result += replan([replace(one, window=within)]) if within is not None else []
+    return sorted(result, key=lambda one: one.window.since)
+
+
+def window_of(archive: Archive, day: str) -> Window | None:
+    """Return the window of a day; None for a name in a damaged ledger that is not a day."""
+    with suppress(ValueError):
+        return whole_day(date.fromisoformat(day), archive.zone)
+    return None
+
+
+def check_zone(archive: Archive, readings: Mapping[str, Iterable[Reading]]) -> None:
+    """Check that the days in the ledger are days of the archive's zone.
+
+    Raises:
+        ConfigurationError: They are not: the zone in `archive.toml` was changed.
+    """
+    fits = others = 0
+    for day, told in readings.items():
+        whole = window_of(archive, day)
+        for one in told if whole is not None else ():
+            if one.state == "done" and whole is not None:
+                within = whole.since <= one.window.since and one.window.until <= whole.until
+                fits, others = fits + within, others + (not within)
+    if others and others >= fits:  # a few may differ, where a country has changed its clocks differently than foreseen
+        raise ConfigurationError(
+            f"{archive.folder / 'archive.toml'} has the zone {archive.zone_name}, but the days of the archive are of "
+            "another zone: their records would be stored twice",
+            hint="restore the zone that the archive was created with",
+        )

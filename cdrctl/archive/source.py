@@ -149,12 +149,12 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
     if window.since < begins and kept.retired is not None:
         before = Window(window.since, min(window.until, begins))
         what = f"the calls from {_span(before)} were removed from the archive by archive retain"
-        yield Gap(what, "accept that with --allow-partial")
+        yield Gap(what, "accept that with --allow-partial", window=before)
     elif window.since < begins:
         before = Window(window.since, min(window.until, begins))
         first = window.since.astimezone(source.archive.zone).date()
         what = f"the archive begins at {rfc3339(begins)} and does not have the calls from {_span(before)}"
-        yield Gap(what, f"read them with: {sync} --since {first}")
+        yield Gap(what, f"read them with: {sync} --since {first}", window=before)
     known = overlap(window, Window(begins, max(_last_instant(source, now), begins + timedelta(seconds=1))))
     tail = _tail(source, window, now)
     for day, part in days(known, source.archive.zone) if known is not None else ():
@@ -315,6 +315,7 @@ def _gap(missing: _Missing, sync: str) -> Gap:
     return Gap(
         f"the archive does not have the calls from {_span(missing.window)}{why}",
         "accept that with --allow-partial" if beyond else f"read them with: {sync}",
+        window=missing.window,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from pydantic_core import from_json
 
-from cdrctl.calls.recognition import Recognized, recognize
+from cdrctl.calls.recognition import Recognized, is_call, recognize
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.records.events import Page, Record
 from cdrctl.windows import rfc3339
@@ -36,13 +36,15 @@ class LegFile:
         name: Its name, for messages.
         kind: What its records are; None if it has none.
         records: Its records. They can be read once.
-        unread: How many lines are no records; counted while the records are read.
+        unread: The numbers of lines that are no records; found while the records are read.
+        calls: Its records are whole calls, not legs.
     """
 
     name: str
     kind: Recognized | None
     records: Iterator[Record]
     unread: list[int] = field(default_factory=list)
+    calls: bool = False
 
     def pages(self, context: Mapping[str, str]) -> Iterator[Page]:
         """Yield its records in pages.
@@ -62,13 +64,14 @@ class LegFile:
             yield Page(some, {} if self.kind is not None and self.kind.native else context)
 
 
-def open_file(path: str, provider: str | None, stdin: BinaryIO | None) -> LegFile:
+def open_file(path: str, provider: str | None, stdin: BinaryIO | None, *, calls_too: bool = False) -> LegFile:
     """Return a file whose first record has been looked at.
 
     Args:
         path: The file; `-` for standard input.
         provider: The provider's name, if the user gave it.
         stdin: Standard input.
+        calls_too: It may have whole calls instead of legs.
 
     Raises:
         UsageError: It cannot be read, or its records are not legs of a known provider.
@@ -81,7 +84,10 @@ def open_file(path: str, provider: str | None, stdin: BinaryIO | None) -> LegFil
         first = next(records, None)
     if first is None:
         return LegFile(name, None, iter(()), unread)
-    return LegFile(name, recognize(first, provider, name), _guarded(chain([first], records), name), unread)
+    whole = _guarded(chain([first], records), name)
+    if calls_too and is_call(first):
+        return LegFile(name, None, whole, unread, calls=True)
+    return LegFile(name, recognize(first, provider, name), whole, unread)
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class Recognized:
     native: bool
 
 
+def is_call(record: Record) -> bool:
+    """Return whether a record is the row of a whole call."""
+    return {name.casefold() for name in record} >= _CALLS
+
+
 def recognize(record: Record, provider: str | None, where: str) -> Recognized:
     """Return what a record is.
 
@@ -46,7 +51,7 @@ def recognize(record: Record, provider: str | None, where: str) -> Recognized:
         UsageError: It is not a leg of a known provider.
     """
     keys = {name.casefold() for name in record}
-    if keys >= _CALLS:
+    if is_call(record):
         raise UsageError(f"{where} has calls already, not legs", hint="cdrctl stats reads calls")
     if keys >= _COMMON:
         raise UsageError(

@@ -36,7 +36,8 @@ class Told:
         known: The window whose legs were read; None for all legs. A call that reaches beyond it may be incomplete.
         reach: How long after the end of a call another leg may join it.
         lacks: Columns that the provider tells nothing of.
-        voicemail_numbers: Numbers of boxes, where the provider does not mark them.
+        boxes: Numbers of voicemail boxes, where the provider does not mark them.
+        queues: Names or numbers of queues, where the provider does not tell them from other services.
     """
 
     provider: str
@@ -45,7 +46,8 @@ class Told:
     known: Window | None = None
     reach: timedelta = REACH
     lacks: Mapping[str, str] | None = None
-    voicemail_numbers: frozenset[str] = frozenset()
+    boxes: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
 
 
 def parts_schema(schema: Schema, to_common: Callable[[dict[str, Value]], dict[str, Value]], joins: Joins) -> Schema:
@@ -81,7 +83,7 @@ def call_rows(pages: Iterable[Sequence[Any]], told: Told) -> Generator[list[Row]
     """
     in_order = (Part._make(row) for page in sort_pages(pages, _start) for row in page)
     found: list[Row] = []
-    for call in join(with_boxes(in_order, told.voicemail_numbers), told.reach):
+    for call in join(with_marks(in_order, told.boxes, told.queues), told.reach):
         if not _is_wanted(call, told.window):
             continue
         found.append(row_of(_at_edge(fold(call), told), told))
@@ -100,14 +102,23 @@ def _start(row: Sequence[Any]) -> tuple[bool, int]:
 _START = Part._fields.index("start")
 
 
-def with_boxes(parts: Iterable[Part], numbers: frozenset[str]) -> Iterator[Part]:
-    """Yield parts, in which the numbers of boxes are voicemail."""
-    if not numbers:
-        yield from parts
-        return
-    for part in parts:
-        box = part.number in numbers and part.role != "caller"
-        yield part._replace(role="service", party="voicemail", user=None) if box else part
+def with_marks(parts: Iterable[Part], boxes: frozenset[str], queues: frozenset[str]) -> Iterable[Part]:
+    """Return parts in which what the user named as boxes and queues is that.
+
+    Args:
+        parts: The parts.
+        boxes: Numbers of voicemail boxes.
+        queues: Names or numbers of queues.
+    """
+    return (_marked(part, boxes, queues) for part in parts) if boxes or queues else parts
+
+
+def _marked(part: Part, boxes: frozenset[str], queues: frozenset[str]) -> Part:
+    if part.number in boxes and part.role != "caller":
+        return part._replace(role="service", party="voicemail", user=None)
+    if part.role == "service" and not queues.isdisjoint({part.name, part.number, part.queue}):
+        return part._replace(party="queue")
+    return part
 
 
 def _is_wanted(call: JoinedCall, window: Window | None) -> bool:

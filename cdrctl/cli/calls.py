@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,6 +37,7 @@ from cdrctl.export.request import ExportRequest, TypedWindow
 from cdrctl.export.selection import row_filter
 from cdrctl.fetchers import Call, Provider, joins_of
 from cdrctl.records.events import Gap, Row
+from cdrctl.records.readers import iso_instant
 from cdrctl.records.schemas import KEY_COLUMN, Schema, no_field
 from cdrctl.windows import Window, rfc3339
 
@@ -67,6 +68,37 @@ _BOX = option(
     panel="Which records",
     repeat=True,
 )
+_QUEUE = option(
+    "--queue",
+    name="queues",
+    about="This name or number is a queue, where the provider does not tell queues from other groups (CallGear, "
+    "PortSIP); may be repeated.",
+    metavar="NAME",
+    panel="Which records",
+    repeat=True,
+)
+SOURCES = (
+    Argument(
+        "file",
+        "Files of raw or native legs: JSON Lines, JSON, CSV, TSV or Parquet, also with .gz; - is standard input. "
+        "Default: read profiles or an archive.",
+        metavar="FILE",
+        repeat=True,
+    ),
+    option(
+        "--provider",
+        about="Provider of the legs in files. Default: recognise it by their fields.",
+        metavar="PROVIDER",
+        panel="Which records",
+    ),
+    ALL,
+    option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True),
+    TAG,
+    EXCEPT,
+)
+"""The parameters that choose where calls come from."""
+
+JOINING = (_MARGIN, _BOX, _QUEUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +108,43 @@ class Joining:
     Args:
         margin: How far around the window legs are read.
         boxes: Numbers of voicemail boxes.
+        queues: Names or numbers of queues.
+        cover: Receives the window of a profile, and its gaps.
+        consume: Receives the pages of calls; None to write them.
+        calls_too: Files may have whole calls.
     """
 
     margin: timedelta
     boxes: frozenset[str]
+    queues: frozenset[str] = frozenset()
+    cover: Callable[[Window, Sequence[Gap]], None] = lambda _window, _gaps: None
+    consume: Callable[[Iterable[Sequence[Row]]], None] | None = None
+    calls_too: bool = False
 
 
 def calls(session: Session, given: Mapping[str, Any]) -> None:
     """Write one row for each call."""
-    started = time.monotonic()
-    joining = Joining(windows.duration(given["margin"]), frozenset(given["boxes"] or ()))
+    joining = read_joining(given)
     request = read_request(session, {**given, "schema": "common"}, None, given["output"], SHOWN)
     prepare_messages(session, request.output.path)
+    run_calls(session, given, request, joining)
+
+
+def read_joining(given: Mapping[str, Any]) -> Joining:
+    """Return how legs are joined, from the options."""
+    return Joining(windows.duration(given["margin"]), frozenset(given["boxes"] or ()), frozenset(given["queues"] or ()))
+
+
+def run_calls(session: Session, given: Mapping[str, Any], request: ExportRequest, joining: Joining) -> None:
+    """Write the calls of files, of an archive, or of profiles, or hand them to what consumes them.
+
+    Args:
+        session: The running command.
+        given: The options that choose the source.
+        request: The request.
+        joining: How legs are joined, and what becomes of the calls.
+    """
+    started = time.monotonic()
     schema = schema_of(request)
     now = the_clock(session).now()
     request.selection.check(Schema(CALL, lambda _page: []), now)
@@ -103,14 +160,14 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
         from cdrctl.cli.together_from_archive import TogetherFromArchive, write_from_archive
 
         read = functools.partial(_read_archived_part, joining=joining)
-        archived = TogetherFromArchive(NAME, lambda provider: list(joins_of(provider.name)), read)
+        archived = TogetherFromArchive(NAME, lambda provider: list(joins_of(provider.name)), read, joining.consume)
         write_from_archive(session, request, Path(given["source"]), selection, schema, started, archived)
         return
     parts = selected_parts(session, selection)
     if request.dry_run:
         dry_run_together(session, parts, request, functools.partial(_legs_request, request, joining, now))
         return
-    whole = Together(NAME, call_of, functools.partial(_read_part, joining=joining))
+    whole = Together(NAME, call_of, functools.partial(_read_part, joining=joining), joining.consume)
     tally = _tally()
     requests = write_together(session, parts, request, schema, tally, whole)
     report_parts(session, parts, len(parts))
@@ -191,12 +248,14 @@ def _read_part(
     opened = open_call(session, provider, call, profile, legs, usual_options(session, call), log)
     tally = Tally()
     known = legs.window.read(None, None, now)
-    told = Told(provider.name, part.name, asked, known, joining.margin, joins.lacks, joining.boxes)
+    marks = {"boxes": joining.boxes, "queues": joining.queues}
+    told = Told(provider.name, part.name, asked, known, joining.margin, joins.lacks, **marks)
     pages = read(opened, legs, schema, tally, recent_noted=True)
     with closing(pages):
         yield from wanted_rows(pages, told, request, part.tally, log, now)
     part.tally.pages, part.tally.duplicates = tally.pages, tally.duplicates
     part.tally.gaps += tally.gaps
+    joining.cover(asked, part.tally.gaps)
 
 
 def _read_archived_part(
@@ -210,17 +269,22 @@ def _read_archived_part(
     provider, call = reading.provider, reading.source.records
     asked = reading.window(log)
     margin = joining.margin
-    window = TypedWindow(rfc3339(asked.since - margin), rfc3339(asked.until + margin), windows.zone("UTC"))
+    begins = reading.source.kept.begins
+    since = min(asked.since, max(asked.since - margin, begins))  # the archive has nothing before
+    window = TypedWindow(rfc3339(since), rfc3339(asked.until + margin), windows.zone("UTC"))
+    known = Window(since, asked.until + margin)
     legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
     warn = drift(log, f"{provider.name} {call.name}", strict=reading.request.strict)
     joins = joins_of(provider.name)[call.name]
     assert call.common is not None  # noqa: S101 - legs are CDRs
     schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
-    told = Told(provider.name, part.name, asked, None, margin, joins.lacks, joining.boxes)
+    marks = {"boxes": joining.boxes, "queues": joining.queues}
+    told = Told(provider.name, part.name, asked, known, margin, joins.lacks, **marks)
     tally = Tally()
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
         yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now)
     part.tally.gaps += tally.gaps
+    joining.cover(asked, part.tally.gaps)
 
 
 def _legs_request(
@@ -269,6 +333,32 @@ def wanted_rows(
         log("warning", f"incomplete: {gap.what} ({gap.hint})")
 
 
+def wanted_calls(
+    pages: Iterable[list[Row]], window: Window | None, request: ExportRequest, tally: Tally, log: Log, now: datetime
+) -> Generator[list[Row], None, None]:
+    """Yield the wanted rows of calls that are whole already, and count them."""
+    from cdrctl.calls.rows import selected_rows
+
+    zone = request.window.zone or windows.zone("UTC")
+    whole = Schema(CALL, lambda _page: [])
+    keep: Any = row_filter(
+        request.selection, whole, zone=zone, now=now, warn=lambda text: log("warning", text), unseen=set()
+    )
+    inside = pages if window is None else ([row for row in page if _is_in(row, window)] for page in pages)
+    for page in selected_rows(inside, _positions(request), keep, keys=request.output.record_keys):
+        tally.records += len(page)
+        yield page
+
+
+def _is_in(row: Row, window: Window) -> bool:
+    """Return whether a call began in a window; one whose start cannot be read may have."""
+    try:
+        return window.holds(iso_instant(row[_START]))
+    except ValueError:
+        return True
+
+
+_START = next(at for at, column in enumerate(CALL) if column.name == "start_time")
 _WHY = next(at for at, column in enumerate(CALL) if column.name == "why")
 
 
@@ -277,30 +367,7 @@ COMMANDS = {
         "calls",
         "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files.",
         calls,
-        (
-            Argument(
-                "file",
-                "Files of raw or native legs: JSON Lines, JSON, CSV, TSV or Parquet, also with .gz; - is standard "
-                "input. Default: read profiles or an archive.",
-                metavar="FILE",
-                repeat=True,
-            ),
-            option(
-                "--provider",
-                about="Provider of the legs in files. Default: recognise it by their fields.",
-                metavar="PROVIDER",
-                panel="Which records",
-            ),
-            ALL,
-            option(
-                "-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True
-            ),
-            TAG,
-            EXCEPT,
-            *(one for name, one in SHARED.items() if name not in {"profile", "schema"}),
-            _MARGIN,
-            _BOX,
-        ),
+        (*SOURCES, *(one for name, one in SHARED.items() if name not in {"profile", "schema"}), *JOINING),
         (
             "cdrctl calls -p sandbox --since yesterday --until today -o calls.csv",
             "cdrctl calls -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cdrctl import windows
+from cdrctl.calls.columns import CALL
 from cdrctl.calls.files import LegFile, group_by_provider, open_file
 from cdrctl.calls.recognition import Recognized, check_provider
 from cdrctl.calls.rows import Told, parts_schema
@@ -20,7 +21,7 @@ from cdrctl.errors import UsageError
 from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, joins_of
-from cdrctl.records.columns import is_text
+from cdrctl.records.columns import is_text, reader_of
 from cdrctl.records.events import Event, Gap, Note, Row
 from cdrctl.records.schemas import Schema, native
 from cdrctl.windows import Window
@@ -49,11 +50,19 @@ def write_from_files(
     check_provider(provider)
     if len(set(paths)) < len(paths):
         raise UsageError("a file is named more than once", hint="name each file once")
-    files = [open_file(path, provider, _stdin(session) if path == "-" else None) for path in paths]
+    files = [
+        open_file(path, provider, _stdin(session) if path == "-" else None, calls_too=joining.calls_too)
+        for path in paths
+    ]
     log, tally = session.reporter.log, Tally()
     zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
     look = render_options(session, request, zone, "calls", None)
     pages = _rows(session, request, files, joining, tally)
+    if joining.consume is not None:
+        with closing(pages), counted(session, tally, dict, started):
+            joining.consume(pages)
+        conclude(tally, request)
+        return
     with data(session, request.output) as out, closing(pages), counted(session, tally, dict, started):
         write(_limited(pages, request, tally, log), request, schema, tally, log, out, look)
     conclude(tally, request)
@@ -70,19 +79,36 @@ def _rows(
     session: Session, request: ExportRequest, files: Sequence[LegFile], joining: Joining, tally: Tally
 ) -> Generator[list[Row], None, None]:
     """Yield the wanted rows of all files, one provider after the other."""
-    from cdrctl.cli.calls import wanted_rows
+    from cdrctl.cli.calls import wanted_calls, wanted_rows
 
     log, now = session.reporter.log, the_clock(session).now()
     asked = _window(request, now)
     for name, some in group_by_provider(files).items():
-        told = Told(name, "", asked, None, joining.margin, None, joining.boxes)
+        marks = {"boxes": joining.boxes, "queues": joining.queues}
+        told = Told(name, "", asked, None, joining.margin, None, **marks)
         parts = (page for kind, group in _by_kind(some) for page in _parts(session, request, kind, group))
         yield from wanted_rows(parts, told, request, tally, log, now)
     for one in files:
+        if one.calls:
+            yield from wanted_calls(_calls(one), asked, request, tally, log, now)
         if one.unread:
             gap = Gap(f"{len(one.unread)} lines of {one.name} are not records, the first is line {one.unread[0]}")
             tally.gaps.append(gap)
             log("warning", f"incomplete: {gap.what}")
+
+
+def _calls(file: LegFile) -> Iterator[list[Row]]:
+    """Yield the rows of a file of whole calls."""
+    read = [(column.name, reader_of(column)) for column in CALL]
+    for page in file.pages({}):
+        yield [[_value(record.get(name), to) for name, to in read] for record in page.records]
+
+
+def _value(value: Any, read: Any) -> Any:
+    """Return a typed value; one that cannot be read is as it came."""
+    with suppress(ValueError):
+        return None if value is None or value == "" else read(value)
+    return value
 
 
 def _window(request: ExportRequest, now: Any) -> Window | None:

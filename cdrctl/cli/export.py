@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -85,11 +85,13 @@ class Together:
         name: The name of the table.
         call_of: Returns the call of a provider whose records are read.
         read: Yields the rows of one part.
+        consume: Receives the pages of all parts; None to write them.
     """
 
     name: str
     call_of: Callable[[Provider], Call]
     read: Callable[[Session, Part, ExportRequest], Generator[Page, None, None]]
+    consume: Callable[[Iterable[Page]], None] | None = None
 
 
 def export_together(session: Session, given: Mapping[str, Any]) -> None:
@@ -152,9 +154,12 @@ def write_together(
     with ExitStack() as opened:
         for part in parts:  # not in parallel: a command that prints a secret may ask its owner something
             connect_part(session, part, opened)
-        with data(session, request.output) as out:
-            merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole, kind))
-            with closing(merged) as pages:  # threads that fetch end before their clients are closed
+        merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole, kind))
+        if kind.consume is not None:
+            with closing(merged):
+                kind.consume(merged)
+        else:
+            with data(session, request.output) as out, closing(merged) as pages:  # threads end before their clients
                 write(pages, request, schema, whole, session.reporter.log, out, look)
         return sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
 

@@ -6,7 +6,7 @@ One profile is read after the other, each in the order of its calls, so that one
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,11 +46,13 @@ class TogetherFromArchive:
         name: The name of the table.
         calls_of: Returns the names of the calls of a provider that may be read, the best first.
         read: Yields the rows of one part, and counts them in the part.
+        consume: Receives the pages of all parts; None to write them.
     """
 
     name: str
     calls_of: Callable[[Provider], Sequence[str]]
     read: Callable[[Session, ArchivedPart, Reading, Log], Generator[Page, None, None]]
+    consume: Callable[[Iterable[Page]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -100,12 +102,14 @@ def write_from_archive(
         zone = local_zone(request, request.window.zone, "each profile's zone, or UTC", windowed=True)
         look = render_options(session, request, zone, kind.name, None)
         reader = _Reader(session, archive, request, profiles, the_clock(session).now(), kind)
-        with (
-            data(session, request.output) as out,
-            closing(_pages(reader, parts, whole)) as pages,
-            counted(session, whole, dict, started),
-        ):
-            write(pages, request, schema, whole, log, out, look)
+        with ExitStack() as writing:
+            out = None if kind.consume is not None else writing.enter_context(data(session, request.output))
+            pages = writing.enter_context(closing(_pages(reader, parts, whole)))
+            writing.enter_context(counted(session, whole, dict, started))
+            if kind.consume is not None:
+                kind.consume(pages)
+            else:
+                write(pages, request, schema, whole, log, out, look)
             reader.note_recent()
             _report(session, parts, whole)
     raise_failures(parts, request)

@@ -19,7 +19,7 @@ Begin with your own provider ({", ".join(PROVIDERS)}):
 When something does not work:
   cdrctl doctor
 
-Calls:     {", ".join(PROVIDERS)}, export, calls
+Calls:     {", ".join(PROVIDERS)}, export, calls, stats, size
 Archive:   sync, fill, coverage, verify, plan, sql, archive
 The rest:  profile, fields, sandbox
 

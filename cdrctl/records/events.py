@@ -43,11 +43,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of the window that could not be fetched: it is reported, and the exit code is 3."""
+    """A part of the window that could not be fetched: it is reported, and the exit code is 3.
+
+    Args:
+        what: What is missing.
+        hint: What to do next.
+        said: What the provider said.
+        window: The part, if it is known.
+    """
 
     what: str
     hint: str | None = None
     said: str | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from cdrctl.calls.folding import FoldedCall, fold
 from cdrctl.calls.joining import join
-from cdrctl.calls.rows import with_boxes
+from cdrctl.calls.rows import with_marks
 from cdrctl.sandbox import Call as TrueCall, Exchange
 from tests.calls.truth_kit import BOXES, HOUR, NOW, PROVIDER_NAMES, legs_of, parts_of, truth_of
 
@@ -40,7 +40,7 @@ def both(name: str, since: datetime, until: datetime) -> list[tuple[TrueCall, Fo
     """Return each true call with the call that the provider's legs made; each has the same legs."""
     exchange = Exchange(1)
     boxes = BOXES if name == "portsip" else frozenset[str]()
-    parts = with_boxes(parts_of(name, exchange, since - HOUR, until + 6 * HOUR), boxes)
+    parts = with_marks(parts_of(name, exchange, since - HOUR, until + 6 * HOUR), boxes, frozenset())
     found = {frozenset(one.id for one in call.parts): call for call in join(parts)}
     pairs = []
     for call in exchange.calls(since, until):

@@ -59,7 +59,11 @@ def _service(leg: Values) -> Party:
 _LEGS = Joins(
     parts,
     late=False,
-    lacks={"hold_seconds": "CallGear's legs do not tell of hold", "site": "CallGear does not tell the site"},
+    lacks={
+        "queue_wait_seconds": "CallGear does not tell queues from other groups (--queue NAME names them)",
+        "hold_seconds": "CallGear's legs do not tell of hold",
+        "site": "CallGear does not tell the site",
+    },
 )
 
 JOINS = {"legs": _LEGS}

@@ -53,7 +53,14 @@ def parts(log: Values, common: Values) -> list[Part]:
     ]
 
 
-_LEGS = Joins(parts, late=False, lacks={"hold_seconds": "PortSIP does not tell of hold"})
+_LEGS = Joins(
+    parts,
+    late=False,
+    lacks={
+        "queue_wait_seconds": "PortSIP does not tell queues from other services (--queue NUMBER names them)",
+        "hold_seconds": "PortSIP does not tell of hold",
+    },
+)
 
 JOINS = {"calllogs": _LEGS, "calllog": _LEGS, "cdrs": _LEGS}
 """How records join, by the name of their call; the call whose records are read by default is first."""

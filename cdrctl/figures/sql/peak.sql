@@ -6,10 +6,10 @@
 -- source: a definition of this program
 SELECT /*by*/ max(there) AS numerator, NULL AS denominator
 FROM (
-  SELECT *, sum(change) OVER (/*partition*/ ORDER BY at, change ROWS UNBOUNDED PRECEDING) AS there
+  SELECT *, sum(change) OVER (/*partition*/ ORDER BY moment, change ROWS UNBOUNDED PRECEDING) AS there
   FROM (
-    SELECT *, start_time AS at, 1 AS change FROM calls WHERE end_time IS NOT NULL
+    SELECT *, start_time AS moment, 1 AS change FROM calls WHERE end_time IS NOT NULL
     UNION ALL
-    SELECT *, end_time AS at, -1 AS change FROM calls WHERE end_time IS NOT NULL
+    SELECT *, end_time AS moment, -1 AS change FROM calls WHERE end_time IS NOT NULL
   )
 ) AS calls /*group*/

@@ -1,0 +1,91 @@
+"""The figures: their names, units, definitions, sources and statements, read from `figures/sql/NAME.sql`.
+
+A statement reads the table `calls`. It runs as it stands; `/*by*/` and `/*group*/` mark where the columns go by which
+its rows are grouped, `/*partition*/` where a window function is divided by them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal, cast
+
+from cdrctl.errors import UsageError, did_you_mean
+
+Unit = Literal["count", "ratio", "seconds", "erlang", "money"]
+
+NAMES = (
+    *("calls", "answered", "asr", "ner", "answer_rate", "acd", "talk", "hold"),
+    *("abandonment", "service_level", "service_level_without_quick", "service_level_with_quick", "asa"),
+    *("short", "transferred", "missed", "not_called_back", "retries", "repeat_callers", "traffic", "peak", "cost"),
+)
+"""The figures, in the order in which they are shown."""
+
+REFUSED = {
+    "occupancy": "it needs log-in times of agents, which are in no CDR",
+    "fcr": "whether a request was resolved is in no CDR; repeat_callers counts who calls again within 24 hours",
+    "aht": "it needs after-call time, which these records do not have; acd and hold tell their parts",
+    "pdd": "the delay until the far end rings is in no record of these providers",
+    "ser": "it needs the SIP responses of all attempts, which listings do not have",
+    "seer": "it needs the SIP responses of all attempts, which listings do not have",
+}
+"""Figures that people ask for and that records cannot give, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure.
+
+    Args:
+        name: Its name.
+        title: Its title, for people.
+        unit: The unit of its value.
+        needs: The column of a call without which a provider cannot give it; empty if all can.
+        by: Which groups it can have: `yes`, or `no-time` if a call may be part of several times, or `total`.
+        definition: What it is, in a sentence.
+        source: Whose definition that is.
+        sql: Its statement.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    needs: str
+    by: str
+    definition: str
+    source: str
+    sql: str
+
+
+@functools.cache
+def figure(name: str) -> Figure:
+    """Return a figure.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    if name in REFUSED:
+        raise UsageError(
+            f"{name} cannot be given: {REFUSED[name]}", hint="cdrctl stats --explain all lists the figures"
+        )
+    if name not in NAMES:
+        hint = f"{did_you_mean(name, NAMES)}the figures are: {', '.join(NAMES)}"
+        raise UsageError(f"there is no figure {name!r}", hint=hint)
+    text = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^-- (\w+): (.*)$", text, re.MULTILINE))
+    sql = "\n".join(line for line in text.splitlines() if not line.startswith("-- "))
+    needs = told["needs"].replace("-", "", 1) if told["needs"] == "-" else told["needs"]
+    unit = cast("Unit", told["unit"])
+    return Figure(name, told["title"], unit, needs, told["by"], told["definition"], told["source"], sql)
+
+
+def explain(one: Figure, parameters: dict[str, object]) -> str:
+    """Return a figure's definition, its source, and a statement that runs in `cdrctl sql`."""
+    statement = re.sub(r" */\*[a-z ]+\*/ *", " ", one.sql).strip()
+    for name, value in parameters.items():
+        shown = f"'{value}'" if isinstance(value, str) else str(value)
+        statement = re.sub(rf"\${name}\b", shown, statement)
+    lines = [f"{one.name}: {one.title} ({one.unit})", "", one.definition, f"Source: {one.source}.", "", statement, ""]
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Runs figures: calls go into a table of DuckDB, and each figure is one statement over it."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+
+from cdrctl.calls.columns import CALL
+from cdrctl.errors import OutputError, UsageError
+from cdrctl.figures.definitions import Figure
+from cdrctl.figures.groups import Key, cannot, statement
+from cdrctl.records.events import Row
+from cdrctl.writers.duckdb import TYPES
+from cdrctl.writers.sql import quote
+from cdrctl.writers.values import json_of
+
+atexit.register(gc.unfreeze)  # as in writers/duckdb.py
+
+_SETTINGS = {
+    "autoinstall_known_extensions": "false",  # nothing is downloaded
+    "autoload_known_extensions": "false",
+    "memory_limit": "256MB",
+    "preserve_insertion_order": "false",
+}
+_PLACES = {"ratio": 4, "seconds": 1, "erlang": 3}
+"""Digits after the point, by unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The value of a figure for one group of calls.
+
+    Args:
+        figure: The figure.
+        group: The values of the keys.
+        value: The value, as text with all its digits; None if it cannot be given.
+        numerator: What was counted or summed.
+        denominator: Of what, or None if the figure is no quotient.
+        unit: The unit; of a cost, its currency.
+        why: Why there is no value, or of which providers it is.
+    """
+
+    figure: Figure
+    group: tuple[str | None, ...]
+    value: str | None
+    numerator: str | None
+    denominator: str | None
+    unit: str
+    why: str = ""
+
+
+class Calls:
+    """A table of calls in DuckDB."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def add(self, pages: Iterable[Sequence[Row]]) -> None:
+        """Add rows of calls, in the order of `calls.columns.CALL`."""
+        cells = ", ".join(f"unnest(?::{_given(one.kind)}[])::{TYPES[one.kind]}" for one in CALL)
+        lists = [at for at, one in enumerate(CALL) if one.kind == "list"]
+        for page in pages:
+            columns: list[list[Any]] = [list(values) for values in zip(*page, strict=True)]
+            for at in lists:
+                columns[at] = [None if value is None else json_of(value).decode() for value in columns[at]]
+            with _errors():
+                self._connection.execute(f"INSERT INTO all_calls SELECT {cells}", columns)
+
+    def providers(self) -> list[str]:
+        """Return the names of the providers of the calls."""
+        with _errors():
+            found = self._connection.execute("SELECT DISTINCT provider FROM all_calls ORDER BY 1").fetchall()
+        return [name for (name,) in found]
+
+    def measure(
+        self, one: Figure, keys: Sequence[Key], parameters: Mapping[str, Any], untold: Mapping[str, str]
+    ) -> Iterator[Measured]:
+        """Yield the values of a figure, one for each group of calls.
+
+        Args:
+            one: The figure.
+            keys: The keys by which calls are grouped.
+            parameters: The values of the parameters of the statement.
+            untold: The providers whose records cannot give the figure, with the reason.
+        """
+        why = cannot(one, keys)
+        there = self.providers()
+        without = [name for name in there if name in untold]
+        if not why and there and len(without) == len(there):
+            why = "; ".join(dict.fromkeys(untold[name] for name in without))
+        if why:
+            yield Measured(one, (None,) * len(keys), None, None, None, one.unit, why)
+            return
+        names = ", ".join(f"'{name}'" for name in without)
+        where = f"WHERE provider NOT IN ({names})" if names else ""
+        text = statement(one, keys)
+        given = {name: value for name, value in parameters.items() if f"${name}" in text}
+        missing = [name for name, value in given.items() if value is None]
+        if missing:
+            why = "it needs a window: give --since and --until"
+            yield Measured(one, (None,) * len(keys), None, None, None, one.unit, why)
+            return
+        with _errors():
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW calls AS FROM all_calls {where}")
+            cursor = self._connection.execute(text, given)
+            names_of = [str(described[0]) for described in cursor.description]
+            rows = cursor.fetchall()
+        why = f"without {', '.join(without)}: {untold[without[0]]}" if without else ""
+        for row in rows:
+            yield _measured(one, dict(zip(names_of, row, strict=True)), len(keys), why)
+
+
+def _measured(one: Figure, row: Mapping[str, Any], keys: int, why: str) -> Measured:
+    numerator, denominator = row["numerator"], row["denominator"]
+    group = tuple(None if row[f"k{at}"] is None else str(row[f"k{at}"]) for at in range(keys))
+    unit = str(row.get("unit") or "no currency") if one.unit == "money" else one.unit
+    if numerator is None:
+        numerator = 0 if one.unit == "count" else None
+    value: str | None = None
+    if one.unit in {"count", "money"} or (denominator is None and one.unit == "seconds" and numerator is not None):
+        value = _plain(numerator)
+    elif numerator is not None and denominator:
+        value = _quotient(numerator, denominator, _PLACES[one.unit])
+    else:
+        why = "; ".join(filter(None, ("there are no such calls", why)))
+    shown = None if denominator is None else _plain(denominator)
+    return Measured(one, group, value, _plain(numerator), shown, unit, why)
+
+
+def _quotient(numerator: Any, denominator: Any, places: int) -> str:
+    exact = Decimal(str(numerator)) / Decimal(str(denominator))
+    return format(exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN), "f")
+
+
+def _plain(value: Any) -> str | None:
+    """Return a number as text, without zeros after the point."""
+    if value is None:
+        return None
+    text = format(Decimal(str(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _given(kind: str) -> str:
+    return {"integer": "BIGINT", "seconds": "BIGINT", "boolean": "BOOLEAN"}.get(kind, "VARCHAR")
+
+
+@contextmanager
+def open_calls(zone: str) -> Iterator[Calls]:
+    """Open a table of calls, which is empty.
+
+    Args:
+        zone: The name of the time zone in which days and hours are taken from instants.
+
+    Raises:
+        OutputError: Temporary files cannot be written.
+        UsageError: DuckDB does not know the time zone.
+    """
+    try:
+        folder = TemporaryDirectory(prefix="cdrctl-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"temporary files cannot be written: {error.strerror or error}", hint="free disk space, or set TMPDIR"
+        ) from error
+    settings = {**_SETTINGS, "temp_directory": folder.name}
+    with folder as place, closing(duckdb.connect(Path(place) / "calls.duckdb", config=settings)) as connection:
+        columns = ", ".join(f"{quote(one.name)} {TYPES[one.kind]}" for one in CALL)
+        with _errors():
+            connection.execute(f"CREATE TABLE all_calls ({columns})")
+        try:
+            connection.execute("SET TimeZone = ?", [zone])
+        except duckdb.Error:
+            raise UsageError(f"DuckDB does not know the time zone {zone}", hint="name it as Europe/Berlin") from None
+        yield Calls(connection)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn a lack of memory or disk space into an OutputError."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise OutputError(
+            f"DuckDB cannot hold the calls: {str(error).partition(chr(10))[0]}",
+            hint="free disk space for temporary files (TMPDIR), or shorten the window",
+        ) from error

@@ -83,7 +83,8 @@ def figure(name: str) -> Figure:
 
 def explain(one: Figure, parameters: dict[str, object]) -> str:
     """Return a figure's definition, its source, and a statement that runs in `cdrctl sql`."""
-    statement = re.sub(r" */\*[a-z ]+\*/ *", " ", one.sql).strip()
+    statement = one.sql.replace("/*group currency*/", "GROUP BY currency")
+    statement = re.sub(r" */\*[a-z ]+\*/ *", " ", statement).strip()
     for name, value in parameters.items():
         shown = f"'{value}'" if isinstance(value, str) else str(value)
         statement = re.sub(rf"\${name}\b", shown, statement)

@@ -1,0 +1,155 @@
+"""`cdrctl stats`: figures of profiles, archives and files, against the exchange; what is unknown has no value."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.sandbox import Exchange
+from tests.calls.truth_kit import truth_of
+from tests.cli.archive_kit import configure
+from tests.support.clock import HandClock
+from tests.support.runner import Ran, Shell
+
+NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
+WINDOW = ("--since", "2026-11-10", "--until", "2026-11-12")
+CSV = ("-f", "csv")
+pytestmark = pytest.mark.slow  # an archive for all tests; test_figures has the figures
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Return a shell in whose folder are archives of webex and kazoo, with and without a hole, and their calls."""
+    folder, clock = tmp_path_factory.mktemp("stats"), HandClock(NOW)
+    with sandbox.start(exchange=Exchange(1, volume=0.4), now=clock) as providers:
+        shell = Shell(folder, clock)
+        configure(shell, providers, "webex", "kazoo")
+        shell.run("sync", "--all", "--into", f"{folder}/archive", "--since", "2026-11-10", "-q").ok()
+        shell.run("calls", "-p", "webex", *WINDOW, "-o", f"{folder}/calls.parquet").ok()
+        shell.run("calls", "-p", "webex", *WINDOW, "-o", f"{folder}/calls.csv").ok()
+    shutil.copytree(folder / "archive", folder / "hole")
+    for file in (folder / "hole").rglob("date=2026-11-10/cdrs.*"):
+        file.unlink()
+    return shell
+
+
+@pytest.fixture
+def shell(made: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(made.folder)
+    return made
+
+
+def rows_of(ran: Ran) -> list[dict[str, Any]]:
+    return list(csv.DictReader(io.StringIO(ran.out)))
+
+
+def values_of(ran: Ran) -> dict[str, str]:
+    return {row["figure"]: row["value"] for row in rows_of(ran)}
+
+
+def test_figures_are_those_of_the_exchange(shell: Shell) -> None:
+    ran = shell.run("stats", "-p", "webex", "--from", "archive", *WINDOW, *CSV).ok()
+    since, until = datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC)
+    calls = [call for call in Exchange(1, volume=0.4).calls(since, until) if not _is_outside(call)]
+    truths = [truth_of(call) for call in calls]
+    outcomes = Counter(truth.outcome for truth in truths)
+    found = {row["figure"]: row for row in rows_of(ran)}
+    assert found["calls"]["value"] == str(len(calls))
+    assert found["answered"]["value"] == str(outcomes["answered"])
+    inbound = [truth for truth in truths if truth.direction == "inbound"]
+    answered = sum(truth.outcome == "answered" for truth in inbound)
+    assert (found["answer_rate"]["numerator"], found["answer_rate"]["denominator"]) == (
+        str(answered),
+        str(len(inbound)),
+    )
+    queued = [call for call in calls if call.kind == "queue"]
+    assert found["service_level"]["denominator"] == str(len(queued))
+    talk = sum(truth.talk for truth in truths)
+    assert abs(int(found["talk"]["value"]) - talk) <= len(calls)
+    assert {row["hours_known"] for row in rows_of(ran)} == {"48"}
+
+
+def _is_outside(call: Any) -> bool:
+    """Return whether no leg of a call is of the customer, so that Webex has no record of it."""
+    return all(leg.party.kind == "outside" for leg in call.legs)
+
+
+def test_an_archive_a_file_of_calls_and_a_pipe_give_the_same_figures(shell: Shell) -> None:
+    figures = ("--figures", "calls,asr,acd,service_level,abandonment,missed,short,cost")
+    archived = values_of(shell.run("stats", "-p", "webex", "--from", "archive", *WINDOW, *figures, *CSV).ok())
+    for file in ("calls.parquet", "calls.csv"):
+        assert values_of(shell.run("stats", file, *WINDOW, *figures, *CSV).ok()) == archived
+
+
+def test_a_day_with_a_hole_has_no_figures_unless_that_is_allowed(shell: Shell) -> None:
+    words = ("stats", "-p", "webex", "--from", "hole", *WINDOW, "--by", "day", "--figures", "calls,answered", *CSV)
+    ran = shell.run(*words)
+    assert ran.code == 3
+    by_day = {(row["day"], row["figure"]): row for row in rows_of(ran)}
+    assert by_day["2026-11-11", "calls"]["value"] != ""
+    whole = shell.run("stats", "-p", "webex", "--from", "hole", *WINDOW, "--figures", "calls", *CSV)
+    (row,) = rows_of(whole)
+    assert (row["value"], row["hours_known"], row["hours_asked"]) == ("", "24", "48")
+    assert "24 of 48 hours" in row["why"]
+    allowed = shell.run(
+        "stats", "-p", "webex", "--from", "hole", *WINDOW, "--figures", "calls", *CSV, "--allow-partial"
+    )
+    (row,) = rows_of(allowed.ok())
+    assert row["value"] == by_day["2026-11-11", "calls"]["value"]
+    assert "24 of 48 hours" in row["why"]
+
+
+def test_a_provider_that_tells_nothing_of_queues_has_no_service_level(shell: Shell) -> None:
+    ran = shell.run("stats", "-p", "kazoo", "--from", "archive", *WINDOW, "--figures", "service_level,calls", *CSV).ok()
+    found = {row["figure"]: row for row in rows_of(ran)}
+    assert (found["service_level"]["value"], found["service_level"]["denominator"]) == ("", "")
+    assert "Kazoo" in found["service_level"]["why"]
+    both = shell.run("stats", "--all", "--from", "archive", *WINDOW, "--figures", "service_level", *CSV).ok()
+    assert "without kazoo" in rows_of(both)[0]["why"]
+
+
+def test_calls_are_selected_before_they_are_counted(shell: Shell) -> None:
+    words = ("stats", "-p", "webex", "--from", "archive", *WINDOW, "--figures", "calls,asr", *CSV)
+    ran = shell.run(*words, "--where", "direction = inbound and outcome = answered").ok()
+    found = {row["figure"]: row for row in rows_of(ran)}
+    assert found["asr"]["value"] == "1.0000"
+    assert found["calls"]["value"] == found["asr"]["numerator"]
+
+
+def test_a_table_shows_percent_time_and_a_trend(shell: Shell) -> None:
+    words = ("stats", "-p", "webex", "--from", "archive", *WINDOW, "-f", "table")
+    assert " % " in shell.run(*words).ok().out
+    assert "trend" in shell.run(*words, "--by", "day", "--figures", "calls,acd").ok().out
+
+
+def test_without_a_window_what_needs_one_says_so(shell: Shell) -> None:
+    found = {row["figure"]: row for row in rows_of(shell.run("stats", "calls.csv", *CSV).ok())}
+    assert found["traffic"]["value"] == ""
+    assert "--since" in found["traffic"]["why"]
+    assert found["calls"]["hours_asked"] == ""
+
+
+def test_a_definition_runs_in_sql_form(shell: Shell) -> None:
+    ran = shell.run("stats", "--explain", "service_level", "--service-level", "80/30").ok()
+    assert "Source: " in ran.out
+    assert "<= 30" in ran.out
+    assert "$" not in ran.out
+    assert shell.run("stats", "--explain", "occupancy").code == 2
+    assert shell.run("stats", "--figures", "fcr", "calls.csv").code == 2
+    assert shell.run("stats", "--service-level", "80", "calls.csv").code == 2
+    assert shell.run("stats", "--by", "minute", "calls.csv").code == 2
+
+
+def test_no_calls_have_counts_of_zero_and_no_quotients(shell: Shell) -> None:
+    Path("none.jsonl").write_bytes(b"")
+    found = values_of(shell.run("stats", "none.jsonl", *WINDOW, *CSV).ok())
+    assert found["calls"] == "0"
+    assert found["asr"] == ""

@@ -45,12 +45,13 @@ KNOWS: dict[str, set[str]] = {
     },
     "archive": {"errors", "windows", "records", "fetchers", "writers", "export"},
     "calls": {"errors", "windows", "records", "sorting", "fetchers", "export"},
+    "figures": {"errors", "records", "calls", "writers"},
     "sandbox": set(),
     "connecting": {"errors", "fetchers", "http", "profiles", "sandbox"},
     "cli": {
         *("errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive"),
         *("conditions", "sorting", "sandbox", "zones", "masking", "private", "threads", "profile_changes"),
-        *("connecting", "calls"),
+        *("connecting", "calls", "figures"),
     },
     "api": {
         *("connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "windows"),

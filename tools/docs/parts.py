@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cdrctl.cli.outcomes import ANSWERED
 from cdrctl.fetchers import load
-from tools.docs import outcomes
+from tools.docs import figures, outcomes
 from tools.docs.errors import errors_table
 from tools.docs.markdown import table
 from tools.docs.providers import columns, common_fields, limits, settings
@@ -22,6 +22,12 @@ PARTS = {
     "columns": columns,
     "errors": errors_table,
 }
+ALL = {
+    **outcomes.TABLES,
+    "figures": figures.definitions,
+    "figures_given": figures.given,
+    "figures_refused": figures.refused,
+}
 MARK = re.compile(r"(<!-- made: (\w+) (\w+) -->\n).*?(<!-- end of made -->)", re.DOTALL)
 
 
@@ -34,9 +40,11 @@ def _part(what: str, whose: str) -> str:
     """Return a generated part, of one provider or of all."""
     if whose != "all":
         return PARTS[what](load(whose))
-    return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*outcomes.TABLES[what]())
+    if what == "answered":
+        return "\n".join(textwrap.wrap(ANSWERED, 120))
+    return table(*ALL[what]())
 
 
 def pages() -> list[Path]:
     """Return the pages with generated parts."""
-    return [FOLDER / "outcomes.md", *sorted((FOLDER / "providers").glob("*.md"))]
+    return [FOLDER / "outcomes.md", FOLDER / "figures.md", *sorted((FOLDER / "providers").glob("*.md"))]

@@ -19,7 +19,8 @@ Begin with your own provider ({", ".join(PROVIDERS)}):
 When something does not work:
   cdrctl doctor
 
-Calls:     {", ".join(PROVIDERS)}, export, calls, stats, size
+Records:   {", ".join(PROVIDERS)}, export
+Calls:     calls, stats, size
 Archive:   sync, fill, coverage, verify, plan, sql, archive
 The rest:  profile, fields, sandbox
 

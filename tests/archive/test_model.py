@@ -31,6 +31,7 @@ from tests.support.examples import examples
 BEGIN = datetime(2026, 10, 24, 5, 0, tzinfo=UTC)  # the day after has 25 hours in the archive's zone
 LOOKBACK = timedelta(hours=12)
 LAG = timedelta(minutes=5)
+EVER = timedelta(days=365)
 
 
 def _start(record: Record) -> datetime | None:
@@ -80,10 +81,10 @@ class Archiving(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.fault = None
         self.time_passes(hours=200)
-        self.synced()
+        self.synced(sweep=EVER)
         if self.dropped:  # what was missed just now is an alarm for a week
             self.time_passes(hours=200)
-            self.synced()
+            self.synced(sweep=EVER)
         self.synced(only_holes=True)  # of files that were deleted
         self.synced()
         self.as_the_provider_has_it()
@@ -240,9 +241,21 @@ class Archiving(RuleBasedStateMachine):
         self.synced(shrink=True, since=self.now - timedelta(days=days))
         assert had - self.had <= self.dropped
 
+    @rule(ago=st.integers(30, 300), late=st.integers(12, 100))
+    def a_record_comes_later_than_the_lookback(self, ago: int, late: int) -> None:
+        self.count += 1
+        at = self.now - timedelta(hours=ago)
+        record = {"id": f"r{self.count}", "at": at.isoformat(), "word": "late", "caller": str(self.count)}
+        self.later.append((at + timedelta(hours=late), record))
+
     @rule()
     def sync(self) -> None:
         self.synced()
+
+    @rule(days=st.integers(1, 9))
+    def sweep(self, days: int) -> None:
+        outcome = self.synced(sweep=timedelta(days=days))
+        assert outcome.beyond_lookback == sum(outcome.beyond_on.values()) <= outcome.late
 
     @rule(days=st.integers(1, 5))
     def backfill(self, days: int) -> None:

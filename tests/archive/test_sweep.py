@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from cdrctl.archive import convert as converting, erase as erasing
 from cdrctl.archive.lateness import Lateness, distribution
 from cdrctl.archive.ledger import SweepState
-from cdrctl.archive.ledger2 import JsonLedger, ledger_path
+from cdrctl.archive.ledger2 import CallLedger, JsonLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.settings import SweepPolicy
 from cdrctl.archive.status import archived_calls, call_status
-from cdrctl.archive.store import FORMATS, LAYOUT
+from cdrctl.archive.store import FORMATS, LAYOUT, open_archive, open_or_create
 from cdrctl.archive.sweeping import sweep_due
 from cdrctl.archive.verify import rebuild_ledger
-from cdrctl.errors import TemporaryError
+from cdrctl.errors import OutputError, TemporaryError
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL, NOW, Bench, bench, bench1, call, new_bench
@@ -296,3 +298,92 @@ def test_lateness_is_kept_in_every_format(tmp_path: Path, form: str) -> None:
     assert late(bench) == Lateness(True, 1, {"7d": 1})
     assert bench.sync(sweep=WEEK).beyond_lookback == 0
     bench.ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("lateness", 7),
+        ("lateness", {"beyond": -1}),
+        ("lateness", {"beyond": True}),
+        ("lateness", {"seen": {"1d": "3"}}),
+        ("sweeps", {"began": 5}),
+        ("sweeps", {"finished": "2026-11-12"}),
+        ("sweeps", "now"),
+    ],
+)
+def test_a_damaged_ledger_is_refused(tmp_path: Path, place: str, value: object) -> None:
+    archive = open_or_create(tmp_path, None, "jsonl")
+    write_ledger(archive, "acme", "cdrs", CallLedger("test", NOW, {OLD: []}))
+    path = ledger_path(archive, "acme", "cdrs")
+    plain = json.loads(path.read_bytes())
+    (plain if place == "sweeps" else plain["days"][OLD])[place] = value
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    with pytest.raises(OutputError):
+        read_ledger(archive, "acme", "cdrs")
+
+
+@pytest.mark.slow
+def test_a_conversion_and_an_erasure_keep_the_lateness_and_the_sweeps(
+    bench2: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converting, "call_of", lambda _kept: bench2.call)
+    monkeypatch.setattr(erasing, "call_of", lambda _kept: bench2.call)
+    settle(bench2)
+    with_policy(bench2)
+    bench2.records += [call("a1", f"{OLD}T08:00:00Z", "+4930123456"), call("a2", f"{OLD}T09:00:00Z")]
+    bench2.sync()
+    sweeps = bench2.ledger.sweeps("acme", "cdrs")
+    assert late(bench2) == Lateness(True, 2, {"7d": 2})
+    kept = bench2.ledger.kept()[0]
+    assert isinstance(bench2.ledger, JsonLedger)
+    number = erasing.prepare(bench2.archive, "4930123456", None, NOW)
+    erased = erasing.erase(bench2.archive, kept, erasing.by_digits("4930123456", None), number, NOW)
+    assert erased.days == {OLD: 1}
+    bench2.ledger = JsonLedger(bench2.archive)
+    assert late(bench2) == Lateness(True, 2, {"7d": 2})
+    bench2.ledger.write_sweeps("acme", "cdrs", sweeps)
+    converting.convert(bench2.archive.folder, tmp_path / "new", "csv", lambda _text: None)
+    bench2.archive = open_archive(tmp_path / "new")
+    bench2.ledger = JsonLedger(bench2.archive)
+    assert bench2.ledger.sweeps("acme", "cdrs") == sweeps
+    assert late(bench2) == Lateness(True, 2, {"7d": 2})
+    bench2.sync(sweep=WEEK)
+    assert "a1" not in bench2.path(OLD).read_text()
+
+
+def test_records_without_ids_that_come_under_another_key_are_not_late(bench: Bench) -> None:
+    """As Voicenter's, whose identity is made of their content."""
+    bench.records.append(call("old", f"{OLD}T08:00:00Z"))
+    settle(bench)
+    bench.records[-1] = call("renamed", f"{OLD}T08:00:00Z", "changed")
+    outcome = bench.sync(sweep=WEEK)
+    assert (outcome.changed, outcome.late, outcome.beyond_lookback) == (1, 0, 0)
+    assert bench.kept()[OLD] == ["renamed"]
+
+
+def test_a_longer_lookback_finds_records_that_are_not_beyond_it(bench: Bench) -> None:
+    settle(bench)
+    bench.records.append(call("late", "2026-11-10T08:00:00Z"))
+    outcome = bench.sync(lookback=timedelta(days=4))
+    assert (outcome.late, outcome.beyond_lookback) == (1, 0)
+
+
+def test_days_with_gone_records_that_are_read_to_let_them_go_are_swept_too(bench2: Bench) -> None:
+    bench2.records.append(call("old", f"{OLD}T08:00:00Z"))
+    settle(bench2)
+    bench2.records.pop()
+    bench2.sync(sweep=WEEK)
+    bench2.records.append(call("late", f"{OLD}T09:00:00Z"))
+    outcome = bench2.sync(sweep=WEEK, shrink=True)
+    assert (bench2.kept()[OLD], outcome.beyond_lookback) == (["late"], 1)
+
+
+def test_an_incomplete_response_of_a_sweep_fails_its_day_and_keeps_what_came(bench: Bench) -> None:
+    settle(bench)
+    bench.records.append(call("late", f"{OLD}T08:00:00Z"))
+    bench.fault = lambda window: Gap("a part") if window.since.day == 5 else None
+    outcome = bench.sync(sweep=WEEK)
+    assert outcome.failed.keys() == {OLD}
+    assert (bench.kept()[OLD], outcome.beyond_lookback) == (["late"], 1)
+    assert "complete" in bench.states()[3:5], "what was read before counts"

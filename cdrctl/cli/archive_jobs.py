@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from cdrctl.cli.connecting import SANDBOX
 from cdrctl.cli.export import Part
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
-from cdrctl.fetchers import Call, Provider
+from cdrctl.fetchers import PROVIDERS, Call, Provider
 
 if TYPE_CHECKING:
     from cdrctl.archive.options import CallOptions
@@ -69,7 +70,7 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None, folder: Path | 
         if part.provider is None:
             continue
         try:
-            jobs += _jobs_of(part, part.provider, calls, folder or Path(), settings, alone=_only_provider(parts))
+            jobs += [*_jobs_of(part, part.provider, calls, folder or Path(), settings, alone=_only_provider(parts))]
         except ConfigurationError as error:
             part.error = part.error or error
     if calls and not jobs and not any(part.error for part in parts):
@@ -79,6 +80,23 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None, folder: Path | 
             hint=f"{did_you_mean(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
         )
     return jobs
+
+
+def warn_of_unknown_profiles(session: Session, folder: Path, jobs: Sequence[Job]) -> None:
+    """Warn of tables in `archive.toml` for profiles that neither the configuration nor the archive has."""
+    from cdrctl.archive.settings import NAME
+    from cdrctl.archive.store import FIRST_LAYOUT, PROFILE
+
+    settings = _settings_in(folder)
+    prefix = "" if settings.layout == FIRST_LAYOUT else PROFILE
+    unknown = set(settings.profiles) - {job.name for job in jobs}
+    unknown = {name for name in unknown if not (folder / f"{prefix}{name}").is_dir()}
+    if unknown:
+        known = [*read_profiles(session)[0], *(f"{SANDBOX}-{name}" for name in PROVIDERS)]
+        for name in sorted(unknown.difference(known)):
+            suggestion = did_you_mean(name, known).strip()
+            told = f"{folder / NAME}: there is no profile {name!r:.60}, so its tables have no effect"
+            session.reporter.log("warning", f"{told}; {suggestion}" if suggestion else told)
 
 
 def _only_provider(parts: Sequence[Part]) -> bool:

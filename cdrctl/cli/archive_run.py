@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
-from cdrctl.cli.archive_jobs import Job, jobs_for
+from cdrctl.cli.archive_jobs import Job, jobs_for, warn_of_unknown_profiles
 from cdrctl.cli.archive_summary import are_many, conclude, report
 from cdrctl.cli.connecting import SANDBOX, open_call, the_clock
 from cdrctl.cli.export import connect_part, selected_parts
@@ -87,6 +87,7 @@ def run_sync(
         windows.instant(since, zone=zone, now=now)
     run.parts = parts = selected_parts(session, selection)
     run.jobs = jobs = jobs_for(parts, calls, Path(into))
+    warn_of_unknown_profiles(session, Path(into), jobs)
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "finished days are kept; run it again to go on"
     with ExitStack() as opened:

@@ -272,3 +272,39 @@ def test_a_pbx_without_call_logs_is_no_failure(shell: Shell, providers: Sandbox,
     assert words not in shell.run("coverage", *INTO).ok().err
     providers.switch("portsip", "version", "16")
     assert shell.run("sync", "portsip", *INTO).code == 7
+
+
+# Mistakes in archive.toml
+
+
+def test_a_mistake_stops_only_the_profiles_that_it_is_about(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "portsip", "voicenter")
+    shell.run("sync", "portsip", *INTO, "--call", "cdrs").ok()
+    wanted(shell, "[providers.portsip.cdrs]\nwith_costs = true\n[profiles.voicentre.cdrs]\nphone = '1'")
+    ran = shell.run("sync", "--all", *INTO)
+    assert ran.code == 6
+    assert "archive.toml: unknown option 'with_costs' in [providers.portsip.cdrs]" in ran.err
+    assert "there is no profile 'voicentre', so its tables have no effect; did you mean voicenter?" in ran.err
+    assert "voicenter cdrs: 2026-11-11" in ran.err
+    assert shell.run("plan", "portsip", *INTO).code == 6
+    assert shell.run("coverage", *INTO).code == 0
+
+
+def test_an_option_that_the_provider_refuses_names_its_table(shell: Shell, providers: Sandbox) -> None:
+    first_run(shell, providers, "portsip")
+    wanted(shell, "[profiles.portsip.cdrs]\nfilter = 'no such thing'")
+    told = sync(shell, "portsip", 6)
+    assert "archive.toml: PortSIP does not accept --filter 'no such thing', in [profiles.portsip.cdrs]" in told
+
+
+def test_the_first_layout_refuses_options(shell: Shell, providers: Sandbox) -> None:
+    folder = shell.folder / "archive"
+    folder.mkdir()
+    (folder / "archive.toml").write_text('zone = "UTC"\nformat = "jsonl"\n', encoding="utf-8")
+    configure(shell, providers, "portsip")
+    shell.run("sync", "portsip", *INTO).ok()
+    assert (folder / "portsip" / "calllogs").is_dir()
+    wanted(shell, "[profiles.portsip.cdrs]\nwith_cost = true")
+    ran = shell.run("sync", "portsip", *INTO)
+    assert ran.code == 6
+    assert "cdrctl archive convert" in ran.err

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import forks, program
+from tests.support import bytecode, forks, program
 from tests.support.examples import load_profile
 from tests.support.loopback import loopback_only
 from tests.support.selection import mark_cases
 
 load_profile()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the test modules only once, if there are several processes."""
+    bytecode.share(config)
 
 
 @pytest.hookimpl(tryfirst=True)

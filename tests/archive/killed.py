@@ -5,14 +5,17 @@
 Every run is a process of its own, in that folder, that kills itself before or after its nth operation. For each folder
 a line is printed with how its runs ended: `killed`, or the exit code of a run that ended before. With `trace` in place
 of the folders the command runs once, unharmed, and its operations are printed, one a line; with `once` it only runs.
+Where a number is `CALL:N`, strace kills the run at the nth call of that name to the system.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +27,9 @@ from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.http import Clock
 from cdrctl.http.workers import idle_workers
+
+PR_SET_PTRACER = 0x59616D61
+"""The option of prctl(2) that lets a process be traced by one that did not start it."""
 
 OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod", "link")
 
@@ -109,6 +115,11 @@ def killed_at(number: int, config: str, now: datetime, arguments: list[str]) -> 
         watched(step)
         os._exit(run(config, now, arguments))
     _, status = os.waitpid(child, 0)
+    return ending(status)
+
+
+def ending(status: int) -> str:
+    """Return how a process ended, from what `os.waitpid` returned."""
     return "killed" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
 
 
@@ -134,6 +145,37 @@ def operations(config: str, now: datetime, arguments: list[str]) -> int:
     return count
 
 
+def killed_at_call(place: str, config: str, now: datetime, arguments: list[str]) -> str:
+    """Return how a run ended that strace was to kill at a call of the system; `untraced` if strace may not."""
+    (hear, ready), (wait, go) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_long(-1))
+        os.write(ready, b"\n")
+        os.read(wait, 1)
+        os._exit(run(config, now, arguments))
+    os.read(hear, 1)
+    kind, _, number = place.partition(":")
+    words = ["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={number}", "-p", str(child)]
+    with subprocess.Popen(["strace", "-f", "-o", os.devnull, *words], stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        attached = tracer.stderr.readline().strip().endswith("attached")
+        if not attached:
+            os.kill(child, signal.SIGKILL)
+        os.write(go, b"\n")
+        _, status = os.waitpid(child, 0)
+    for one in (hear, ready, wait, go):
+        os.close(one)
+    return ending(status) if attached else "untraced"
+
+
+def killed(place: str, config: str, now: datetime, arguments: list[str]) -> str:
+    """Return how a run ended that was to be killed at an operation, or at a call of the system."""
+    return (
+        killed_at_call(place, config, now, arguments) if ":" in place else killed_at(int(place), config, now, arguments)
+    )
+
+
 if __name__ == "__main__":
     where, at, numbers, *words = sys.argv[1:]
     if numbers == "trace":
@@ -147,5 +189,5 @@ if __name__ == "__main__":
         for part in numbers.split(";"):
             folder, _, counts = part.partition("=")
             os.chdir(folder)
-            said(" ".join(killed_at(int(one), where, datetime.fromisoformat(at), words) for one in counts.split(",")))
+            said(" ".join(killed(one, where, datetime.fromisoformat(at), words) for one in counts.split(",")))
     assert Path(where).exists()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,18 +82,57 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("query") / "archive", "parquet").folder
 
 
-def asked(folder: Path, text: str, zone: str = "UTC") -> tuple[list[list[Any]], Scan]:
-    """Return the rows of a statement, and what it read."""
+@contextmanager
+def opened(folder: Path, text: str = "", zone: str = "UTC") -> Iterator[tuple[query.Database, Scan]]:
+    """Open a database over an archive."""
     warnings: list[str] = []
     with open_source(folder) as archive:
         scan = Scan(archive, NOW, lambda kept: kept.profile, warnings.append)
         with query.open_database(scan, zone, text) as database:
-            rows = [row for page in database.result(text).pages for row in page]
-    return rows, scan
+            yield database, scan
+
+
+def rows_of(database: query.Database, text: str) -> list[list[Any]]:
+    """Return the rows of a statement."""
+    return [row for page in database.result(text).pages for row in page]
+
+
+def asked(folder: Path, text: str, zone: str = "UTC") -> tuple[list[list[Any]], Scan]:
+    """Return the rows of a statement in a database of its own, and what it read."""
+    with opened(folder, text, zone) as (database, scan):
+        return rows_of(database, text), scan
 
 
 def rows(folder: Path, text: str) -> list[list[Any]]:
     return asked(folder, text)[0]
+
+
+@pytest.fixture(scope="module")
+def shared(folder: Path) -> Iterator[Callable[[], query.Database]]:
+    """Return a function that returns a database for many statements, and another one if the last statement broke it."""
+    with ExitStack() as stack:
+        databases: list[query.Database] = []
+
+        def usable() -> query.Database:
+            if not databases or not works(databases[-1]):
+                databases.append(stack.enter_context(opened(folder))[0])
+            return databases[-1]
+
+        yield usable
+
+
+def works(database: query.Database) -> bool:
+    """Return whether a database answers: a statement that fails may end its transaction."""
+    try:
+        return rows_of(database, "SELECT 1") == [[1]]
+    except UsageError:
+        return False
+
+
+@pytest.fixture
+def database(shared: Callable[[], query.Database]) -> query.Database:
+    """Return a database that works and may have run other statements."""
+    return shared()
 
 
 @pytest.fixture(params=[*FORMATS, "jsonl without pyarrow", "csv.gz without pyarrow"])
@@ -170,38 +210,20 @@ def test_only_the_days_of_the_condition_are_read(folder: Path, view: str, condit
 CONDITIONS = [
     *("date > '2026-11-09'", "NOT date = '2026-11-09'", "date IS NOT NULL", "date <> '2026-11-10' OR date IS NULL"),
     *("_start = '2026-11-10 01:00:00'", "_start IN ('2026-11-10 01:00:00+00', '2026-11-11 02:00:00+00')"),
-    *(
-        "_start IS NULL",
-        "duration = 7",
-        "duration > 7 AND duration < 61",
-        "answered",
-        "NOT answered",
-        "answered IS NULL",
-    ),
-    *(
-        "\"user\" = 'Ünal'",
-        "\"user\" LIKE 'Ü%'",
-        "profile IN ('acme', 'x')",
-        "profile > 'b'",
-        "start_time < '2026-11-10'",
-    ),
-    *(
-        "duration IN (60, 7)",
-        "_gone_at IS NULL",
-        "_key LIKE '%1'",
-        "duration + 1 = 8",
-        "_start < date + INTERVAL 1 HOUR",
-    ),
-    *("date = (SELECT max(date) FROM webex_cdrs)", "false", "duration = 7.0", "coalesce(duration, 0) = 60"),
+    *("_start IS NULL", "duration = 7", "duration > 7 AND duration < 61", "answered", "NOT answered"),
+    *("answered IS NULL", "\"user\" = 'Ünal'", "\"user\" LIKE 'Ü%'", "profile IN ('acme', 'x')", "profile > 'b'"),
+    *("start_time < '2026-11-10'", "duration IN (60, 7)", "_gone_at IS NULL", "_key LIKE '%1'", "duration + 1 = 8"),
+    *("_start < date + INTERVAL 1 HOUR", "date = (SELECT max(date) FROM webex_cdrs)", "false", "duration = 7.0"),
+    "coalesce(duration, 0) = 60",
 ]
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_a_condition_that_is_passed_to_the_scan_selects_the_same_rows(folder: Path, condition: str) -> None:
-    passed = rows(folder, f"SELECT _key, profile, date FROM webex_cdrs WHERE {condition} ORDER BY ALL")  # noqa: S608
+def test_a_condition_that_is_passed_to_the_scan_selects_the_same_rows(database: query.Database, condition: str) -> None:
+    passed = rows_of(database, f"SELECT _key, profile, date FROM webex_cdrs WHERE {condition} ORDER BY ALL")  # noqa: S608
     whole = "WITH every AS MATERIALIZED (SELECT *, random() FROM webex_cdrs)"
     told = f"{whole} SELECT _key, profile, date FROM every WHERE {condition} ORDER BY ALL"  # noqa: S608
-    assert rows(folder, told) == passed
+    assert rows_of(database, told) == passed
 
 
 # Files of other versions, and files that cannot be read
@@ -258,15 +280,15 @@ def test_a_file_that_cannot_be_read_is_a_gap_where_it_is_needed(tmp_path: Path, 
         ),
     ],
 )
-def test_statements_that_read_pass(folder: Path, text: str) -> None:
-    assert 1 in rows(folder, text)[0]
+def test_statements_that_read_pass(database: query.Database, text: str) -> None:
+    assert 1 in rows_of(database, text)[0]
 
 
 @pytest.mark.parametrize(
     "text", ["EXPLAIN SELECT 1", "/* é */ explain /* x */ (FORMAT json) SELECT 1;", "EXPLAIN ANALYZE FROM common"]
 )
-def test_plans_pass(folder: Path, text: str) -> None:
-    assert len(rows(folder, text)) > 2
+def test_plans_pass(database: query.Database, text: str) -> None:
+    assert len(rows_of(database, text)) > 2
 
 
 def test_values_have_the_types_of_their_columns(folder: Path) -> None:
@@ -307,128 +329,59 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 WRITING = [
     *("CREATE TABLE t AS SELECT 1", "CREATE VIEW t AS SELECT 1", "CREATE MACRO f() AS 1", "CREATE SECRET (TYPE s3)"),
-    *(
-        "INSERT INTO webex_cdrs SELECT * FROM webex_cdrs",
-        "DELETE FROM webex_cdrs",
-        "UPDATE webex_cdrs SET duration = 0",
-    ),
-    *(
-        "DROP VIEW webex_cdrs",
-        "ALTER VIEW webex_cdrs RENAME TO x",
-        "COPY webex_cdrs TO 'x.csv'",
-        "COPY (SELECT 1) TO 'x.csv'",
-    ),
-    *(
-        "EXPORT DATABASE 'x'",
-        "IMPORT DATABASE 'x'",
-        "ATTACH 'x.db'",
-        "DETACH memory",
-        "USE memory",
-        "VACUUM",
-        "CHECKPOINT",
-    ),
-    *(
-        "SET enable_external_access = true",
-        "SET lock_configuration = false",
-        "RESET lock_configuration",
-        "SET VARIABLE x = 1",
-    ),
-    *("PRAGMA enable_profiling", "PRAGMA database_list", "INSTALL httpfs", "LOAD httpfs", "FORCE INSTALL httpfs"),
-    *("BEGIN", "COMMIT", "ROLLBACK", "PREPARE p AS SELECT 1", "EXECUTE p", "DEALLOCATE p", "CALL pragma_version()"),
-    *(
-        "SELECT 1; DROP VIEW webex_cdrs",
-        "SELECT 1; SELECT 2",
-        "",
-        ";",
-        "-- nothing",
-        "ANALYZE",
-        "COMMENT ON VIEW common IS 'x'",
-    ),
-    *(
-        "EXPLAIN COPY (SELECT 1) TO 'x.csv'",
-        "EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'",
-        "EXPLAIN ANALYZE INSTALL httpfs",
-    ),
-    *("EXPLAIN /* ( */ (FORMAT json) COPY (SELECT 1) TO 'x.csv'", "explain analyze create table t as select 1"),
-    *(
-        "PIVOT webex_cdrs ON answered USING count(*)",
-        "SELECT",
-        "SELECT FROM",
-        "SELECT 1) AS result(c0); DROP VIEW common; --",
-    ),
+    *("INSERT INTO webex_cdrs SELECT * FROM webex_cdrs", "DELETE FROM webex_cdrs"),
+    *("UPDATE webex_cdrs SET duration = 0", "DROP VIEW webex_cdrs", "ALTER VIEW webex_cdrs RENAME TO x"),
+    *("COPY webex_cdrs TO 'x.csv'", "COPY (SELECT 1) TO 'x.csv'", "EXPORT DATABASE 'x'", "IMPORT DATABASE 'x'"),
+    *("ATTACH 'x.db'", "DETACH memory", "USE memory", "VACUUM", "CHECKPOINT", "SET enable_external_access = true"),
+    *("SET lock_configuration = false", "RESET lock_configuration", "SET VARIABLE x = 1", "PRAGMA enable_profiling"),
+    *("PRAGMA database_list", "INSTALL httpfs", "LOAD httpfs", "FORCE INSTALL httpfs", "BEGIN", "COMMIT", "ROLLBACK"),
+    *("PREPARE p AS SELECT 1", "EXECUTE p", "DEALLOCATE p", "CALL pragma_version()", "SELECT 1; DROP VIEW webex_cdrs"),
+    *("SELECT 1; SELECT 2", "", ";", "-- nothing", "ANALYZE", "COMMENT ON VIEW common IS 'x'"),
+    *("EXPLAIN COPY (SELECT 1) TO 'x.csv'", "EXPLAIN ANALYZE COPY (SELECT 1) TO 'x.csv'"),
+    *("EXPLAIN ANALYZE INSTALL httpfs", "EXPLAIN /* ( */ (FORMAT json) COPY (SELECT 1) TO 'x.csv'"),
+    *("explain analyze create table t as select 1", "PIVOT webex_cdrs ON answered USING count(*)", "SELECT"),
+    *("SELECT FROM", "SELECT 1) AS result(c0); DROP VIEW common; --"),
     "MERGE INTO webex_cdrs USING webex_cdrs AS x ON true WHEN MATCHED THEN DELETE",
 ]
 
 
 @pytest.mark.parametrize("text", WRITING)
-def test_statements_that_do_not_only_read_are_refused(folder: Path, outside: Path, text: str) -> None:
+def test_statements_that_do_not_only_read_are_refused(database: query.Database, outside: Path, text: str) -> None:
     assert outside.is_dir()
     with pytest.raises(UsageError):
-        asked(folder, text)
+        rows_of(database, text)
 
 
 READING = [
-    *(
-        "FROM 'secret.csv'",
-        "FROM read_csv('secret.csv')",
-        "FROM read_text('secret.csv')",
-        "FROM read_blob('secret.csv')",
-    ),
-    *(
-        "FROM read_csv('{outside}/secret.csv')",
-        "FROM '{outside}/secret.csv'",
-        "FROM glob('*')",
-        "FROM glob('{outside}/*')",
-    ),
-    *("FROM read_json('secret.csv')", "FROM read_ndjson_objects('secret.csv')", "FROM sniff_csv('secret.csv')"),
-    *(
-        "FROM read_parquet('{archive}/*/*/*/*.parquet')",
-        "FROM read_text('{archive}/archive.toml')",
-        "FROM glob('{archive}/*')",
-    ),
-    *("FROM read_text('{archive}/../archive/archive.toml')", "FROM parquet_schema('secret.csv')", "FROM 'secret.db'.x"),
-    *("FROM read_csv('file:secret.csv')", "FROM read_csv('http://127.0.0.1:9/x')", "FROM 's3://bucket/x.parquet'"),
-    *(
-        "SELECT getenv('CDRCTL_ACME_ACCESS_TOKEN')",
-        "FROM query('FROM read_text(''secret.csv'')')",
-        "FROM query_table('secret.csv')",
-    ),
-    *(
-        "FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''secret.csv'')'))",
-        "FROM outside",
-        "FROM scan",
-    ),
-    *(
-        "WITH x AS (COPY (SELECT 1) TO 'x.csv') FROM x",
-        "FROM (COPY (SELECT 1) TO 'x.csv')",
-        "SELECT (COPY (SELECT 1) TO 'x')",
-    ),
-    *(
-        "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO 'x.csv') SELECT 1",
-        "EXPLAIN ANALYZE FROM read_text('secret.csv')",
-    ),
-    *(
-        "FROM enable_logging(storage='file', storage_config={{'path': 'x'}})",
-        "FROM enable_profiling(save_location='x')",
-    ),
-    *("WITH x AS (INSERT INTO webex_cdrs SELECT 1) FROM x", "FROM import_database('x')", "FROM load_aws_credentials()"),
-    *(
-        "DESCRIBE FROM read_csv('secret.csv')",
-        "SUMMARIZE FROM read_csv('secret.csv')",
-        "SELECT content FROM read_text('secret.csv')",
-    ),
-    *(
-        "FROM query('COPY (SELECT 1) TO ''x.csv''')",
-        "SELECT * FROM arrow_scan(1, 2, 3)",
-        "FROM read_xlsx('secret.csv')",
-    ),
+    *("FROM 'secret.csv'", "FROM read_csv('secret.csv')", "FROM read_text('secret.csv')"),
+    *("FROM read_blob('secret.csv')", "FROM read_csv('{outside}/secret.csv')", "FROM '{outside}/secret.csv'"),
+    *("FROM glob('*')", "FROM glob('{outside}/*')", "FROM read_json('secret.csv')"),
+    *("FROM read_ndjson_objects('secret.csv')", "FROM sniff_csv('secret.csv')"),
+    *("FROM read_parquet('{archive}/*/*/*/*.parquet')", "FROM read_text('{archive}/archive.toml')"),
+    *("FROM glob('{archive}/*')", "FROM read_text('{archive}/../archive/archive.toml')"),
+    *("FROM parquet_schema('secret.csv')", "FROM 'secret.db'.x", "FROM read_csv('file:secret.csv')"),
+    *("FROM read_csv('http://127.0.0.1:9/x')", "FROM 's3://bucket/x.parquet'"),
+    *("SELECT getenv('CDRCTL_ACME_ACCESS_TOKEN')", "FROM query('FROM read_text(''secret.csv'')')"),
+    "FROM query_table('secret.csv')",
+    *("FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''secret.csv'')'))", "FROM outside"),
+    *("FROM scan", "WITH x AS (COPY (SELECT 1) TO 'x.csv') FROM x", "FROM (COPY (SELECT 1) TO 'x.csv')"),
+    *("SELECT (COPY (SELECT 1) TO 'x')", "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO 'x.csv') SELECT 1"),
+    "EXPLAIN ANALYZE FROM read_text('secret.csv')",
+    "FROM enable_logging(storage='file', storage_config={{'path': 'x'}})",
+    *("FROM enable_profiling(save_location='x')", "WITH x AS (INSERT INTO webex_cdrs SELECT 1) FROM x"),
+    *("FROM import_database('x')", "FROM load_aws_credentials()", "DESCRIBE FROM read_csv('secret.csv')"),
+    *("SUMMARIZE FROM read_csv('secret.csv')", "SELECT content FROM read_text('secret.csv')"),
+    *("FROM query('COPY (SELECT 1) TO ''x.csv''')", "SELECT * FROM arrow_scan(1, 2, 3)"),
+    "FROM read_xlsx('secret.csv')",
 ]
 
 
 @pytest.mark.parametrize("text", READING)
-def test_a_statement_reads_nothing_but_the_views(folder: Path, outside: Path, text: str) -> None:
+def test_a_statement_reads_nothing_but_the_views(
+    database: query.Database, folder: Path, outside: Path, text: str
+) -> None:
     with pytest.raises(UsageError) as raised:
-        asked(folder, text.format(outside=outside, archive=folder))
+        rows_of(database, text.format(outside=outside, archive=folder))
     assert "xyzzy" not in str(raised.value)
 
 

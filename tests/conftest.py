@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from cdrctl.__main__ import OBJECTS_BETWEEN_COLLECTIONS
 from tests.support import bytecode, forks, program
 from tests.support.examples import load_profile
 from tests.support.loopback import loopback_only
@@ -23,6 +25,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Choose the fast cases, before pytest deselects the others."""
     mark_cases(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave thousands of collected tests alone, and run as seldom as in the program."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _the_disk_is_not_waited_for() -> Iterator[None]:
+    """Let `os.fsync` in this process check its descriptor only. Programs that tests start wait for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cdrctl import sandbox
 from cdrctl.archive.sync import Outcome
 from cdrctl.cli import archive_summary
 from cdrctl.cli.archive_jobs import Job
@@ -17,8 +18,9 @@ from cdrctl.cli.reporter import Reporter
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, SignInError, TemporaryError
 from cdrctl.fetchers import load
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
+from tests.support.clock import HandClock
 from tests.support.runner import Shell
 
 __all__ = ["clock", "providers", "shell"]  # fixtures
@@ -102,16 +104,17 @@ def test_quiet_names_failures_only() -> None:
 
 
 @pytest.mark.slow
-def test_many_profiles_have_no_line_for_each_day(shell: Shell, providers: Sandbox) -> None:
-    configure(shell, providers, "voicenter")
-    text = shell.config.read_text()
-    many = "".join(text.replace("[profiles.voicenter]", f"[profiles.tenant{at:02}]") for at in range(30))
-    shell.config.write_text(many)
-    providers.fail("voicenter", 403, times=1)
-    ran = shell.run("sync", "--all", *INTO, "--since", "3d")
-    assert ran.code == 4
-    assert len(ran.err.splitlines()) <= 20
-    assert "30 calls, " in ran.err
-    as_json = shell.run("--log-format", "json", "sync", "--all", *INTO).ok()
+def test_many_profiles_have_no_line_for_each_day(shell: Shell, clock: HandClock) -> None:
+    with sandbox.start(now=clock, exchange=Exchange(volume=0.05)) as few:
+        configure(shell, few, "voicenter")
+        text = shell.config.read_text()
+        many = "".join(text.replace("[profiles.voicenter]", f"[profiles.tenant{at:02}]") for at in range(30))
+        shell.config.write_text(many)
+        few.fail("voicenter", 403, times=1)
+        ran = shell.run("sync", "--all", *INTO, "--since", "3d")
+        assert ran.code == 4
+        assert len(ran.err.splitlines()) <= 20
+        assert "30 calls, " in ran.err
+        as_json = shell.run("--log-format", "json", "sync", "--all", *INTO).ok()
     objects = [json.loads(line) for line in as_json.err.splitlines()]
     assert sum("profile" in one for one in objects) == 30

@@ -11,26 +11,31 @@ from cdrctl.fetchers import Provider
 from tests.support.bench import Subject
 
 MOST = 4
-"""How many cases of a slow test `.ci/run` runs."""
+"""How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
 
 
 def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
-    If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast. Every third of
-    the others is `slow`, and the rest is `full`. Of a test that is `slow` or starts processes, the cases after the
-    first four are `full`. Which they are depends on their names, so that tests keep different switches, faults and
-    sign-ins.
+    If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast and the others
+    are `slow`. Of a test with the marker `thin`, and of one whose every case is `slow` or starts processes, four of
+    these cases stay and the rest is `full`. Which they are depends on their names, so that tests keep different
+    switches, faults and sign-ins.
     """
     _mark_fast(items)
-    slow: dict[str, list[pytest.Item]] = {}
+    groups: dict[str, list[pytest.Item]] = {}
     for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        if marks & {"slow", "process"} and "full" not in marks:
-            slow.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for group in slow.values():
-        for item in sorted(group, key=_number)[MOST:]:
-            item.add_marker(pytest.mark.full)
+        groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for group in groups.values():
+        slow = [item for item in group if _has(item, "slow", "process") and not _has(item, "full")]
+        if _has(group[0], "thin") or all(_has(item, "slow", "process", "full") for item in group):
+            for item in sorted(slow, key=_number)[MOST:]:
+                item.add_marker(pytest.mark.full)
+
+
+def _has(item: pytest.Item, *names: str) -> bool:
+    """Return whether a case has one of these markers."""
+    return any(item.get_closest_marker(name) for name in names)
 
 
 def _number(item: pytest.Item) -> int:
@@ -42,15 +47,15 @@ def _mark_fast(items: Iterable[pytest.Item]) -> None:
     """Mark those cases that are not fast."""
     groups: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
-        thin = item.get_closest_marker("thin") is not None
+        thin = _has(item, "thin")
         subject = "" if thin else _subject_of(item)
-        if (thin or subject) and not any(item.get_closest_marker(name) for name in ("slow", "process", "full")):
+        if (thin or subject) and not _has(item, "slow", "process", "full"):
             groups.setdefault((item.nodeid.partition("[")[0], subject), []).append(item)
     for group in groups.values():
         fast = min(group, key=_number)
         for item in group:
             if item is not fast:
-                item.add_marker(pytest.mark.slow if _number(item) // 3 % 3 == 0 else pytest.mark.full)
+                item.add_marker(pytest.mark.slow)
 
 
 def _subject_of(item: pytest.Item) -> str:

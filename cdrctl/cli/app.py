@@ -26,7 +26,11 @@ COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
     "calls": ("calls", "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files."),
     "stats": ("stats", "Compute figures over whole calls: each with numerator, denominator, definition and coverage."),
-    "size": ("stats", "Compute how many trunks or agents an offered traffic needs, by Erlang B and C."),
+    "report": (
+        "report",
+        "Write a report of calls: one HTML file with figures, charts and definitions, which needs no network.",
+    ),
+    "size": ("size", "Compute how many trunks or agents an offered traffic needs, by Erlang B and C."),
     "sync": ("archive", "Bring an archive up to date; made to run every night from cron."),
     "fill": ("archive", "Fetch only what is missing in an archive."),
     "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),

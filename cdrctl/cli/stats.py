@@ -4,83 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
-from cdrctl.cli.commands import command, session_command
+from cdrctl.cli.commands import session_command
+from cdrctl.cli.figures import LIMITS, Coverage, Limits, calls_request, check_installed, measured, read_limits
 from cdrctl.cli.options import SHARED, option
 from cdrctl.cli.output_options import check_place, data, local_zone, prepare_messages, render_options
-from cdrctl.cli.request import read_format, read_header, read_request
+from cdrctl.cli.request import read_format, read_header
 from cdrctl.cli.run import Session
-from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.errors import UsageError
 from cdrctl.export.request import ExportRequest, Output
 from cdrctl.figures.definitions import NAMES, Figure, explain, figure
 from cdrctl.figures.groups import Key, read_keys
+from cdrctl.figures.values import made_of, shown
 from cdrctl.records.columns import Column
-from cdrctl.records.events import Gap, Row
+from cdrctl.records.events import Row
 from cdrctl.records.schemas import Schema
 
 if TYPE_CHECKING:
     from cdrctl.figures.engine import Calls, Measured
-    from cdrctl.windows import Window
 
-_HOUR = timedelta(hours=1)
 _COLUMNS = (
     Column("figure", "", "text", "name of the figure"),
     Column("value", "", "decimal", "its value; null if it cannot be given"),
     Column("unit", "", "text", "count, ratio, seconds, erlang, or the currency of a cost"),
     Column("numerator", "", "decimal", "what was counted or summed"),
     Column("denominator", "", "decimal", "of what; null if the figure is no quotient"),
+    Column("target", "", "decimal", "what a service level should be at least"),
     Column("hours_known", "", "decimal", "hours of the window whose calls are known; null if that is unknown"),
     Column("hours_asked", "", "decimal", "hours of the window; null without a window"),
     Column("why", "", "text", "why there is no value, or what it leaves out"),
 )
-
-
-@dataclass(slots=True)
-class Coverage:
-    """Which hours of the window are known, over all profiles.
-
-    Args:
-        window: The window, of the profile whose window is the longest.
-        known: The parts of it that are known for every profile; None if a part is missing, and which is unknown.
-    """
-
-    window: Window | None = None
-    known: list[Window] | None = None
-
-    def add(self, window: Window, gaps: Sequence[Gap]) -> None:
-        """Add the window of a profile, and its gaps."""
-        from cdrctl.archive.intervals import overlap, subtract
-
-        holes = [gap.window for gap in gaps]
-        mine = None if None in holes else subtract([window], [one for one in holes if one is not None])
-        if self.window is None:
-            self.window, self.known = window, mine
-            return
-        self.window = max(self.window, window, key=lambda one: one.duration)
-        if self.known is not None:
-            both = [overlap(one, other) for one in self.known for other in mine or ()]
-            self.known = None if mine is None else [one for one in both if one is not None]
-
-    def hours(self, day: str | None, zone: Any) -> tuple[float | None, float | None]:
-        """Return the known and the asked hours, of the window or of its part in a local day."""
-        from cdrctl.archive.intervals import overlap
-
-        if self.window is None:
-            return None, None
-        part: Window | None = self.window
-        if day is not None:
-            part = overlap(self.window, windows.window(day, f"{day}T23:59:59.999999", zone=zone, now=self.window.until))
-        if part is None:
-            return None, None
-        asked = round(part.duration / _HOUR, 2)
-        if self.known is None:
-            return None, asked
-        parts = [both for one in self.known if (both := overlap(one, part)) is not None]
-        return round(sum(one.duration / _HOUR for one in parts), 2), asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +46,23 @@ class Asked:
     Args:
         figures: The figures.
         keys: The keys by which calls are grouped.
-        target: The share of calls to be served within the threshold.
-        threshold: Seconds within which a queue call is served.
-        short_abandon: Seconds up to which an abandoned call is a quick abandon.
+        limits: What calls in queues are measured by.
     """
 
     figures: tuple[Figure, ...]
     keys: tuple[Key, ...]
-    target: float
-    threshold: int
-    short_abandon: int
+    limits: Limits
 
 
 def stats(session: Session, given: Mapping[str, Any]) -> None:
     """Write figures over calls."""
     asked = _asked(given)
     if given["explain"] is not None:
-        _explain(session, given["explain"], asked)
+        _explain(session, given["explain"], asked.limits)
         return
-    _check_installed()
+    check_installed("stats")
     output = _output(session, given)
-    unused = {"fields": None, "sort": None, "limit": None, "template": None, "header": None, "times": None}
-    shown = {**unused, "schema": "common", "format": "jsonl", "output": None, "spreadsheet_safe": False, "pager": None}
-    request = read_request(session, {**given, **shown, "dry_run": False}, None, None, ())
+    request = calls_request(session, given)
     prepare_messages(session, output.path)
     coverage = Coverage()
 
@@ -137,35 +87,15 @@ def _asked(given: Mapping[str, Any]) -> Asked:
     names = [name.strip() for name in (given["figures"] or ",".join(NAMES)).split(",") if name.strip()]
     if not names:
         raise UsageError("--figures names no figure", hint=f"the figures are: {', '.join(NAMES)}")
-    target, _, threshold = given["service_level"].partition("/")
-    if not (target.isdigit() and threshold.isdigit() and 0 < int(target) <= 100):
-        raise UsageError(
-            f"--service-level is a share and seconds, not {given['service_level']!r}", hint="write it as 80/20"
-        )
-    figures = tuple(figure(name) for name in dict.fromkeys(names))
-    return Asked(figures, read_keys(given["by"]), int(target) / 100, int(threshold), given["short_abandon"])
+    return Asked(tuple(figure(name) for name in dict.fromkeys(names)), read_keys(given["by"]), read_limits(given))
 
 
-def _explain(session: Session, name: str, asked: Asked) -> None:
+def _explain(session: Session, name: str, limits: Limits) -> None:
     """Print the definition of a figure, or of all."""
-    parameters: dict[str, object] = {"threshold": asked.threshold, "short_abandon": asked.short_abandon}
+    parameters: dict[str, object] = {"threshold": limits.threshold, "short_abandon": limits.short_abandon}
     texts = [explain(figure(one), parameters) for one in (NAMES if name == "all" else [name])]
     with data(session, Output(format="jsonl", pager=False)) as out:
         out.write("\n".join(texts).encode())
-
-
-def _check_installed() -> None:
-    """Check that DuckDB is installed.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
-    try:
-        import duckdb  # noqa: F401 - what imports it later reports no missing package
-    except ImportError:
-        raise ConfigurationError(
-            "cdrctl stats needs duckdb, which is not installed", hint="pip install 'cdrctl[duckdb]'"
-        ) from None
 
 
 def _output(session: Session, given: Mapping[str, Any]) -> Output:
@@ -186,11 +116,11 @@ def _write(
     session: Session, request: ExportRequest, output: Output, asked: Asked, coverage: Coverage, calls: Calls
 ) -> None:
     """Write the figures of the calls that have been read."""
-    keys = tuple(Column(key.name, "", "text", "key of the group") for key in asked.keys)
-    schema = Schema((*keys, *_COLUMNS), lambda _page: [])
-    rows = list(_rows(request, asked, coverage, calls))
     if output.format == "table":
-        schema, rows = _for_people(asked, rows)
+        schema, rows = _for_people(request, asked, coverage, calls)
+    else:
+        keys = tuple(Column(key.name, "", "text", "key of the group") for key in asked.keys)
+        schema, rows = Schema((*keys, *_COLUMNS), lambda _page: []), list(_rows(request, asked, coverage, calls))
     zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
     look = replace(render_options(session, replace(request, output=output), zone, "figures", None), more="")
     with data(session, output) as out:
@@ -198,98 +128,60 @@ def _write(
 
 
 def _rows(request: ExportRequest, asked: Asked, coverage: Coverage, calls: Calls) -> Iterator[Row]:
-    """Yield the rows of all figures. Where part of the time is unknown, there is no value unless that is allowed."""
-    from cdrctl.fetchers import PROVIDERS, joins_of
-
+    """Yield the rows of all figures."""
     zone = request.window.zone or windows.zone("UTC")
-    _, hours = coverage.hours(None, zone)
-    until = None if coverage.window is None else windows.rfc3339(coverage.window.until)
-    parameters: dict[str, Any] = {
-        "threshold": asked.threshold,
-        "short_abandon": asked.short_abandon,
-        "hours": hours,
-        "until": until,
-    }
-    lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in PROVIDERS}
+    day = next((at for at, key in enumerate(asked.keys) if key.name == "day"), None)
     for one in asked.figures:
-        untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
-        for found in calls.measure(one, asked.keys, parameters, untold):
-            yield _row(found, asked, coverage, request, zone)
-
-
-def _row(found: Measured, asked: Asked, coverage: Coverage, request: ExportRequest, zone: Any) -> Row:
-    at = next((at for at, key in enumerate(asked.keys) if key.name == "day"), None)
-    known, hours = coverage.hours(None if at is None else found.group[at], zone)
-    value, why = found.value, found.why
-    if hours is not None and (known is None or known < hours):
-        lacking = "an unknown part" if known is None else f"{hours - known:g} of {hours:g} hours"
-        why = "; ".join(filter(None, (f"the calls of {lacking} are missing", why)))
-        value = value if request.allow_partial else None
-    return [
-        *found.group,
-        found.figure.name,
-        value,
-        found.unit,
-        found.numerator,
-        found.denominator,
-        *(None if one is None else format(one, "g") for one in (known, hours)),
-        why or None,
-    ]
+        for found in measured(calls, one.name, asked.keys, asked.limits, coverage, request, zone):
+            hours = coverage.hours(None if day is None else found.group[day], zone)
+            yield [
+                *found.group,
+                one.name,
+                found.value,
+                found.unit,
+                found.numerator,
+                found.denominator,
+                format(asked.limits.target, "g") if one.name.startswith("service_level") else None,
+                *(None if count is None else format(count, "g") for count in hours),
+                found.why or None,
+            ]
 
 
 # A table for people
 
 
-def _for_people(asked: Asked, rows: Sequence[Row]) -> tuple[Schema, list[Row]]:
-    """Return the figures as a table that people read: a line for each, or, by time, a column for each."""
-    count = len(asked.keys)
-    titles = {one.name: one.title for one in asked.figures}
-    if not count:
-        columns = tuple(Column(name, "", "text", "") for name in ("figure", "value", "of", "note"))
-        return Schema(columns, lambda _page: []), [
-            [titles[row[0]], _shown(row[1], row[2]), _of(row[3], row[4], row[2]), row[7]] for row in rows
-        ]
-    groups: dict[tuple[Any, ...], dict[str, str]] = {}
-    numbers: dict[str, list[float | None]] = {}
-    for row in rows:
-        name = (
-            str(row[count]) if row[count + 2] in {"count", "ratio", "seconds", "erlang"} else f"cost {row[count + 2]}"
-        )
-        if row[count + 1] is None and all(key is None for key in row[:count]):
+def _for_people(request: ExportRequest, asked: Asked, coverage: Coverage, calls: Calls) -> tuple[Schema, list[Row]]:
+    """Return the figures as a table that people read: a line for each, or, in groups, a column for each."""
+    zone = request.window.zone or windows.zone("UTC")
+    values = [
+        one
+        for name in asked.figures
+        for one in measured(calls, name.name, asked.keys, asked.limits, coverage, request, zone)
+    ]
+    if asked.keys:
+        return _grouped(asked, values)
+    columns = tuple(Column(name, "", "text", "") for name in ("figure", "value", "of", "note"))
+    rows = [[one.figure.title, shown(one) or "-", made_of(one), one.why or None] for one in values]
+    return Schema(columns, lambda _page: []), rows
+
+
+def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row]]:
+    """Return a line for each group, and a line of bars if the groups follow each other in time."""
+    groups: dict[tuple[str | None, ...], dict[str, str]] = {}
+    numbers: dict[str, dict[tuple[str | None, ...], float]] = {}
+    for one in values:
+        name = f"cost {one.unit}" if one.figure.unit == "money" else one.figure.name
+        if one.numerator is None and not any(one.group):
             continue
-        groups.setdefault(tuple(row[:count]), {})[name] = _shown(row[count + 1], row[count + 2])
-        numbers.setdefault(name, []).append(None if row[count + 1] is None else float(row[count + 1]))
-    names = list(numbers)
-    columns = tuple(Column(name, "", "text", "") for name in (*(key.name for key in asked.keys), *names))
-    found: list[Row] = [[*group, *(told.get(name) for name in names)] for group, told in groups.items()]
-    if count == 1 and asked.keys[0].time and len(found) > 1:
-        found.append(["trend", *(sparkline(numbers[name]) for name in names)])
-    return Schema(columns, lambda _page: []), found
-
-
-def _shown(value: Any, unit: Any) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "-"
-    if unit == "ratio":
-        return f"{float(value) * 100:.1f} %"
-    if unit == "seconds":
-        whole = round(float(value))
-        return (
-            f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
-            if whole >= 3600
-            else f"{whole // 60}:{whole % 60:02d}"
-        )
-    if unit in {"count", "erlang"}:
-        return str(value)
-    return f"{value} {unit}"
-
-
-def _of(numerator: Any, denominator: Any, unit: Any) -> str | None:
-    """Return what a quotient is made of."""
-    if denominator is None or numerator is None:
-        return None
-    return f"{numerator} of {denominator}" if unit == "ratio" else f"{numerator} / {denominator}"
+        groups.setdefault(one.group, {})[name] = shown(one) or "-"
+        numbers.setdefault(name, {})
+        if one.value is not None:
+            numbers[name][one.group] = float(one.value)
+    columns = tuple(Column(name, "", "text", "") for name in (*(key.name for key in asked.keys), *numbers))
+    rows: list[Row] = [[*group, *(told.get(name) for name in numbers)] for group, told in groups.items()]
+    if len(asked.keys) == 1 and asked.keys[0].time and len(rows) > 1:
+        rows.append(["trend", *(sparkline([told.get(group) for group in groups]) for told in numbers.values())])
+    return Schema(columns, lambda _page: []), rows
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -305,85 +197,6 @@ def sparkline(values: Sequence[float | None]) -> str:
     return "".join(bars)
 
 
-# Erlang's formulas
-
-
-@command(
-    option(
-        "--erlang",
-        about="Offered traffic in erlang: calls an hour times their mean length in hours.",
-        metavar="E",
-        required=True,
-    ),
-    option("--blocking", about="Trunks: the share of calls that may find all busy, such as 0.01.", metavar="SHARE"),
-    option(
-        "--service-level",
-        about="Agents: the share of calls and the seconds within which they are answered.",
-        metavar="80/20",
-    ),
-    option(
-        "--handling",
-        about="Agents: mean seconds of a call, talk and after-call work.",
-        metavar="SECONDS",
-        default="180",
-    ),
-    examples=(
-        "cdrctl size --erlang 10 --blocking 0.01",
-        "cdrctl size --erlang 10 --service-level 80/20 --handling 240",
-    ),
-)
-def size(opened: Session, *, erlang: str, blocking: str | None, service_level: str | None, handling: str) -> None:
-    """Compute how many trunks or agents an offered traffic needs, by Erlang B and C.
-
-    Carried traffic, as in cdrctl stats --figures traffic, is less than the offered one where calls were blocked.
-    """
-    from cdrctl.figures.erlang import agents_for, erlang_b, erlang_c, served_within, trunks_for
-
-    traffic = _number(erlang, "--erlang", 0, 10_000)
-    if blocking is None and service_level is None:
-        raise UsageError(
-            "what is to be sized?", hint="give --blocking 0.01 for trunks, or --service-level 80/20 for agents"
-        )
-    lines = []
-    if blocking is not None:
-        share = _number(blocking, "--blocking", 0, 1)
-        trunks = trunks_for(traffic, share)
-        if trunks is None or share <= 0:
-            raise UsageError("no number of trunks loses no call", hint="give a share above 0, such as 0.01")
-        lost = erlang_b(traffic, trunks)
-        lines.append(f"trunks: {trunks} lose {lost:.6f} of the calls (Erlang B, {traffic:g} erlang)")
-    if service_level is not None:
-        target, _, threshold = service_level.partition("/")
-        share = _number(target, "--service-level", 0, 100) / 100
-        seconds, mean = _number(threshold, "--service-level", 0, 86_400), _number(handling, "--handling", 0, 86_400)
-        agents = agents_for(traffic, share, mean, seconds) if share < 1 and mean > 0 else None
-        if agents is None:
-            raise UsageError(
-                "no number of agents serves all calls in time", hint="give a share below 100, such as 80/20"
-            )
-        waits, served = erlang_c(traffic, agents), served_within(traffic, agents, mean, seconds)
-        lines.append(
-            f"agents: {agents} answer {served:.4f} of the calls within {seconds:g} s; {waits:.4f} wait (Erlang C)"
-        )
-    with data(opened, Output(format="jsonl", pager=False)) as out:
-        out.write("".join(f"{line}\n" for line in lines).encode())
-
-
-def _number(text: str, label: str, least: float, most: float) -> float:
-    """Return a number within bounds.
-
-    Raises:
-        UsageError: It is none, or outside.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value <= most:
-        raise UsageError(f"{label} is a number from {least:g} to {most:g}, not {text!r}", hint="write it as 10 or 0.01")
-    return value
-
-
 _OWN = (
     option(
         "--by",
@@ -392,19 +205,7 @@ _OWN = (
         metavar="KEYS",
     ),
     option("--figures", about="Only these figures (cdrctl stats --explain all lists them).", metavar="FIGURES"),
-    option(
-        "--service-level",
-        about="Share in percent, and seconds within which queue calls are answered.",
-        default="80/20",
-        metavar="X/Y",
-    ),
-    option(
-        "--short-abandon",
-        about="An abandoned call that waited at most N seconds is a quick abandon.",
-        kind="integer",
-        default=5,
-        minimum=0,
-    ),
+    *LIMITS,
     option(
         "--explain",
         about="Print the definition of this figure, its source and its SQL; all prints every one.",
@@ -424,5 +225,4 @@ COMMANDS = {
             "cdrctl stats -p sandbox --since 7d --by day --figures calls,asr,answer_rate -f csv",
         ),
     ),
-    "size": size,
 }

@@ -20,7 +20,7 @@ When something does not work:
   cdrctl doctor
 
 Records:   {", ".join(PROVIDERS)}, export
-Calls:     calls, stats, size
+Calls:     calls, stats, report, size
 Archive:   sync, fill, coverage, verify, plan, sql, archive
 The rest:  profile, fields, sandbox
 

@@ -81,6 +81,12 @@ class Calls:
             found = self._connection.execute("SELECT DISTINCT provider FROM all_calls ORDER BY 1").fetchall()
         return [name for (name,) in found]
 
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement over `all_calls`."""
+        with _errors():
+            found: list[tuple[Any, ...]] = self._connection.execute(text).fetchall()
+        return found
+
     def measure(
         self, one: Figure, keys: Sequence[Key], parameters: Mapping[str, Any], untold: Mapping[str, str]
     ) -> Iterator[Measured]:

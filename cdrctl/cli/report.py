@@ -1,0 +1,107 @@
+"""`cdrctl report`: one HTML file with the figures of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from cdrctl import windows
+from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
+from cdrctl.cli.commands import session_command
+from cdrctl.cli.figures import LIMITS, Coverage, calls_request, check_installed, measured, read_limits
+from cdrctl.cli.options import SHARED, option
+from cdrctl.cli.output_options import data, prepare_messages
+from cdrctl.cli.run import Session
+from cdrctl.errors import UsageError
+from cdrctl.export.request import ExportRequest, Output
+from cdrctl.records.events import Row
+
+if TYPE_CHECKING:
+    from cdrctl.figures.engine import Measured
+
+_NAMES = {"since", "until", "tz", "source", "where", "jobs", "max_wait", "strict", "allow_partial", "output"}
+
+
+def report(session: Session, given: Mapping[str, Any]) -> None:
+    """Write a report of calls."""
+    check_installed("report")
+    path = given["output"]
+    if path is None and session.process.stdout_is_terminal:
+        raise UsageError("a report is a file of HTML", hint="name it: -o report.html; - writes it to standard output")
+    request = calls_request(session, given)
+    prepare_messages(session, path)
+    coverage = Coverage()
+
+    def consume(pages: Iterable[Sequence[Row]]) -> None:
+        text = _page(request, given, coverage, pages)
+        with data(session, Output(path=path, pager=False)) as out:
+            out.write(text.encode("utf-8", "replace"))
+
+    joining = replace(read_joining(given), cover=coverage.add, consume=consume, calls_too=True)
+    run_calls(session, given, request, joining)
+
+
+def _page(request: ExportRequest, given: Mapping[str, Any], coverage: Coverage, pages: Iterable[Sequence[Row]]) -> str:
+    """Return the text of the report."""
+    from cdrctl.figures.engine import open_calls
+    from cdrctl.figures.page import page
+    from cdrctl.figures.report import KEYS, Known, sections
+
+    zone = request.window.zone or windows.zone("UTC")
+    limits = read_limits(given)
+    with open_calls(str(zone)) as calls:
+        calls.add(pages)
+
+        def measure(name: str, by: str | None) -> list[Measured]:
+            return list(measured(calls, name, KEYS[by] if by else (), limits, coverage, request, zone))
+
+        known = Known(_days(coverage, zone), coverage.hours(None, zone))
+        found = sections(calls, measure, known, _mask if given["mask"] else lambda value: value)
+    window = coverage.window
+    about = [f"Time zone: {zone}."]
+    if window is not None:
+        since, until = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (window.since, window.until))
+        about.insert(0, f"Calls that began from {since} until {until}.")
+    return page(given["title"] or "Calls", about, found)
+
+
+def _days(coverage: Coverage, zone: Any) -> list[tuple[str, float | None, float]]:
+    """Return each local day of the window, with its known and asked hours."""
+    if coverage.window is None:
+        return []
+    found = []
+    day, last = (at.astimezone(zone).date() for at in (coverage.window.since, coverage.window.until))
+    while day <= last:
+        known, asked = coverage.hours(day.isoformat(), zone)
+        if asked:
+            found.append((day.isoformat(), known, asked))
+        day += timedelta(days=1)
+    return found
+
+
+def _mask(number: Any) -> Any:
+    """Return a number without its last four digits."""
+    return f"{str(number)[:-4]}••••" if number and len(str(number)) > 4 else number and "••••"
+
+
+COMMANDS = {
+    "report": session_command(
+        "report",
+        "Write a report of calls: one HTML file with figures, charts and definitions, which needs no network.",
+        report,
+        (
+            *SOURCES,
+            option("--title", about="Title of the report. Default: Calls.", metavar="TEXT", panel="Output"),
+            option("--mask", about="Hide the last four digits of callers' numbers.", kind="flag", panel="Output"),
+            *LIMITS,
+            *(one for name, one in SHARED.items() if name in _NAMES),
+            *JOINING,
+        ),
+        (
+            "cdrctl report -p sandbox --since yesterday --until today -o report.html",
+            'cdrctl report -p sandbox --since 7d --mask --title "Last week" -o report.html',
+        ),
+    )
+}

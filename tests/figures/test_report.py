@@ -1,0 +1,113 @@
+"""`cdrctl report`: one file that requests nothing and runs nothing, whose charts have their numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl.calls.columns import CALL
+from tests.figures.test_figures import ROWS, row
+from tests.support.runner import Ran, run
+
+HOSTILE = '</script><img src=x onerror=alert(1)>\x1b[2J"&'
+VOID = {"meta", "rect", "line"}
+
+
+class Parsed(HTMLParser):
+    """The elements of a page: their attributes, by name, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def reported(tmp_path: Path, rows: list[list[Any]], *words: str) -> Ran:
+    """Return the run of a report over these calls."""
+    names = [column.name for column in CALL]
+    path = tmp_path / "calls.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"leg_ids": [], "call_id": str(at), **dict(zip(names, one, strict=True))}) + "\n"
+            for at, one in enumerate(rows)
+        ),
+        encoding="utf-8",
+    )
+    return run("report", path, "-o", "-", *words)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    hostile = row("14:00:00", "14:00:20", "no_answer", from_name=HOSTILE, from_number=HOSTILE, queue=HOSTILE)
+    words = ("--since", "2026-11-09", "--until", "2026-11-12", "--title", HOSTILE)
+    return reported(tmp_path, [*ROWS, hostile], *words).ok().out
+
+
+def test_a_page_is_well_formed_and_loads_and_runs_nothing(page: str) -> None:
+    parsed = Parsed(page)
+    assert parsed.open == []
+    tags = Counter(tag for tag, _ in parsed.elements)
+    assert not tags.keys() & {"script", "img", "link", "iframe", "object", "form", "a"}
+    assert not [attrs for _, attrs in parsed.elements if {"href", "src", "onerror", "style"} & attrs.keys()]
+    assert "url(" not in page
+    assert "http" not in re.sub(r"http-equiv", "", page)
+    policy = next(attrs for tag, attrs in parsed.elements if tag == "meta" and "http-equiv" in attrs)
+    assert str(policy["content"]).startswith("default-src 'none'")
+    assert "\x1b" not in page
+    assert len(page) < 1_000_000
+
+
+def test_each_chart_has_a_title_a_description_and_its_numbers(page: str) -> None:
+    tags = Counter(tag for tag, _ in Parsed(page).elements)
+    assert tags["svg"] == tags["desc"] == tags["details"] >= 2
+    assert tags["title"] == tags["svg"] + 1
+    named = [attrs["aria-labelledby"] for tag, attrs in Parsed(page).elements if tag == "svg"]
+    assert len(set(named)) == len(named)
+
+
+def test_headlines_and_charts_agree(page: str) -> None:
+    assert '<th scope="row">Calls</th><td class=number>13</td>' in page
+    (day,) = re.findall(r'<th scope="row">2026-11-10</th>(.*?)</tr>', page)
+    *outcomes, whole = map(int, re.findall(r"number>([0-9]+)<", day))
+    assert sum(outcomes) == whole == 13
+
+
+def test_numbers_of_callers_can_be_masked(tmp_path: Path) -> None:
+    words = ("--since", "2026-11-09", "--until", "2026-11-12")
+    assert "+12025550152" in reported(tmp_path, ROWS, *words).ok().out
+    masked = reported(tmp_path, ROWS, *words, "--mask").ok().out
+    assert "+12025550152" not in masked
+    assert "+1202555••••" in masked
+
+
+def test_no_calls_make_a_report_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_bytes(b"")
+    ran = run("report", tmp_path / "none.jsonl", "--since", "2026-11-09", "--until", "2026-11-12", "-o", "-").ok()
+    assert "there are no such calls" in Parsed(ran.out).text
+
+
+def test_a_report_on_a_terminal_needs_a_file(tmp_path: Path) -> None:
+    assert run("report", tmp_path / "none.jsonl", terminal=True).code == 2

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cdrctl.archive.canonical import json_lines
@@ -31,11 +30,11 @@ from cdrctl.writers.typed import fitter
 from cdrctl.writers.values import json_of
 
 EXACT = "_exact"
-PART = 1000
+PART = 500
 """How many rows are Python objects at the same time."""
 GROUP = 8192
 """How many rows a row group has, which memory holds as a whole."""
-LARGEST = 16 * 1024 * 1024
+LARGEST = 8 * 1024 * 1024
 """The most bytes of a row group, before compression."""
 
 _LIST = b"list"
@@ -86,12 +85,12 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
         NotOursError: It is damaged, or has not the columns of an archive.
     """
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, pre_buffer=False)
         fields = [field for field in parquet.schema_arrow if field.name not in {*OURS, EXACT}]
         stored = [field for field in fields if field.name != EXTRA]
         names = [_metadata(field).get(_NAME, field.name.encode()).decode() for field in stored]
         lines_of = json_lines(_schema([Column(name, "") for name in names]))
-        for batch in parquet.iter_batches(PART):
+        for batch in parquet.iter_batches(PART, use_threads=False):  # threads hold more columns at the same time
             keys, starts, gone = (_whole_numbers(batch.column(name)) for name in OURS)
             values = [_plain(batch.column(one.name), _metadata(one).get(_KIND) == _LIST) for one in stored]
             lines = lines_of(_rows(names, values, batch.column(EXTRA).to_pylist()))
@@ -177,6 +176,8 @@ def _as_read(kind: Kind, cells: Sequence[Any]) -> Sequence[Any]:
 def _plain(column: pa.Array, is_list: bool) -> list[Any]:  # noqa: FBT001 - one of two forms of text
     """Return a column's values as in JSON: times and decimals as text."""
     if pa.types.is_timestamp(column.type):
+        import pyarrow.compute as pc  # not needed for writing, and it takes 9 MB
+
         return list(pc.utf8_replace_slice(column.cast(_TIME).cast(pa.string()), 10, 11, "T").to_pylist())
     values: list[Any] = column.to_pylist()
     if is_list:

@@ -116,20 +116,21 @@ class Bench:
             port = process.stdout.readline()
             if not port:
                 raise FailedError("the server did not start")
-            self._configure(server.provider, int(port))
+            self._configure(server, int(port))
             yield int(port)
             process.stdin.close()
 
-    def _configure(self, provider: str, port: int) -> None:
-        """Write cdrctl's configuration for a server: one profile, without a rate limit."""
+    def _configure(self, server: Server, port: int) -> None:
+        """Write cdrctl's configuration for a server: profiles without a rate limit."""
         config = self.folder / f"{port}.toml"
         settings = {
-            "provider": provider,
-            "base_url": f"http://127.0.0.1:{port}{PATHS[provider]}",
-            "access_token": "t",
+            "provider": server.provider,
+            "base_url": f"http://127.0.0.1:{port}{PATHS[server.provider]}",
+            "access_token": "a token of the benchmark",
         }
-        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        config.write_text("\n".join(["[profiles.bench]", *lines, "requests_per_minute = 0", ""]), encoding="utf-8")
+        lines = [*(f"{key} = {json.dumps(value)}" for key, value in settings.items()), "requests_per_minute = 0", ""]
+        names = [f"p{number:04}" for number in range(server.profiles)] or ["bench"]
+        config.write_text("".join("\n".join([f"[profiles.{name}]", *lines]) for name in names), encoding="utf-8")
         config.chmod(0o600)
 
     def sent(self, server: Server) -> str:
@@ -139,8 +140,8 @@ class Bench:
             self._sent[key] = self.said(sys.executable, "-m", "benchmarks.checks", *map(str, key))
         return self._sent[key]
 
-    def words(self, row: Row, server: Server, port: int) -> list[str]:
-        """Return the words of a row's command."""
+    def words(self, row: Row, server: Server, port: int, command: str = "") -> list[str]:
+        """Return the words of a row's command, or of another one of the row."""
         known = {
             "python": sys.executable,
             "peers": str(PEERS),
@@ -152,9 +153,10 @@ class Bench:
             "out": str(self.folder / "out"),
             "folder": str(self.folder / "many"),
             "local": str(self.folder / "local.jsonl"),
+            "archive": str(self._archive_path(row)),
         }
         found: list[str] = []
-        for word in shlex.split(row.command):
+        for word in shlex.split(command or row.command):
             found += self.cdrctl if word == "{cdrctl}" else [word.format_map(known)]
         return found
 
@@ -166,12 +168,29 @@ class Bench:
         apart = "{out}" in row.command or "{folder}" in row.command
         into = Path(os.devnull) if row.discard else self.folder / "said" if apart else output
         environ = {**self.environ, **row.environ, "CDRCTL_CONFIG": str(self.folder / f"{port}.toml")}
+        for command in [*self._preparations(row), *filter(None, [row.before])]:
+            self._check(run(self.words(row, server, port, command), environ, into, errors), errors)
         measured = run(self.words(row, server, port), environ, into, errors, first=row.first)
+        self._check(measured, errors)
+        self._look_at(row, server, output, many, errors)
+        return measured
+
+    def _archive_path(self, row: Row) -> Path:
+        return self.folder / "kept" / (f"{row.kept.profiles}-{row.kept.days}" if row.kept else "none")
+
+    def _preparations(self, row: Row) -> list[str]:
+        """Return the commands that make the archive of a row, if it needs one that is not there yet."""
+        if row.kept is None or self._archive_path(row).exists():
+            return []
+        make = f"{{python}} -m benchmarks.archives {{archive}} {row.kept.profiles} {row.kept.days} {{day}}"
+        names = " ".join(f"p{number:04}" for number in range(row.kept.profiles))
+        return [make, f"{{cdrctl}} sync {names} --into {{archive}} --adopt"]
+
+    def _check(self, measured: Measured, errors: Path) -> None:
+        """Raise FailedError if a program failed."""
         if measured.code:
             told = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise FailedError(f"exit code {measured.code}: {told[-1] if told else 'no message'}")
-        self._look_at(row, server, output, many, errors)
-        return measured
 
     def _look_at(self, row: Row, server: Server, output: Path, many: Path, errors: Path) -> None:
         """Raise FailedError if a program did not write the records that were sent."""
@@ -250,6 +269,14 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     keys = [group.key for group in plan.groups(1)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=100_000, metavar="N", help="of each export (100000)")
+    parser.add_argument(
+        "--profiles",
+        type=int,
+        default=plan.PROFILES,
+        metavar="N",
+        help=f"of archives that grow ({plan.PROFILES})",
+    )
+    parser.add_argument("--days", type=int, default=plan.DAYS, metavar="N", help=f"of archives that grow ({plan.DAYS})")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="of each program, in turn (5)")
     parser.add_argument("--only", nargs="+", choices=keys, metavar="NAME", help=f"of {', '.join(keys)}")
     parser.add_argument(
@@ -269,7 +296,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         bench = Bench(Path(folder), cdrctl, day)
         table = [report.HEADER]
-        for group in plan.groups(asked.records):
+        for group in plan.groups(asked.records, asked.profiles, asked.days):
             wanted = group.key in asked.only if asked.only else True
             if group.key == "memory":
                 wanted = asked.memory or bool(asked.only and wanted)

@@ -12,6 +12,9 @@ PORTSIP_PAGE = 100
 LATENCY = 20
 """Milliseconds before the slow server responds."""
 
+PROFILES, DAYS = 20, 365
+"""The size of the archives whose growth is measured."""
+
 THOUSAND_PAGES = 100_000
 WAITING = "nothing but waiting"
 SCRIPT = "the script (httpx, orjson)"
@@ -19,12 +22,24 @@ SCRIPT = "the script (httpx, orjson)"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The pages that the server sends, and its latency in milliseconds."""
+    """The pages that the server sends, its latency in milliseconds, and how many profiles are configured for it.
+
+    With 0 profiles there is one, called `bench`; else they are called p0000, p0001 and so on.
+    """
 
     provider: str
     count: int
     size: int
     latency: int = 0
+    profiles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An archive that is there before a row runs: how many profiles it has, and how many days of each."""
+
+    profiles: int
+    days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class Row:
         server: Another server than the group's.
         environ: Additional environment variables.
         goals: Its goals.
+        before: A command line that is run before each measurement and not measured.
+        kept: The archive that replaces `{archive}`; runs keep it.
     """
 
     name: str
@@ -78,6 +95,8 @@ class Row:
     server: Server | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     goals: tuple[Goal, ...] = ()
+    before: str = ""
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +134,16 @@ QUIET_DLT = {
 }
 
 
-def groups(records: int) -> tuple[Group, ...]:
-    """Return all groups for a number of records."""
+def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Group, ...]:
+    """Return all groups.
+
+    Args:
+        records: The number of records of an export, and of a day of an archive.
+        profiles: The number of profiles of an archive.
+        days: The number of days of an archive.
+    """
+    from benchmarks.archive_groups import archive_groups
+
     webex = Server("webex", records, min(WEBEX_PAGE, max(1, records // 20)))
     portsip = Server("portsip", records, PORTSIP_PAGE)
     slow = Server("portsip", min(records, THOUSAND_PAGES), PORTSIP_PAGE, LATENCY)
@@ -127,6 +154,7 @@ def groups(records: int) -> tuple[Group, ...]:
         _latency(slow),
         _start_up(),
         _archive(webex),
+        *archive_groups(records, profiles, days),
         _memory(records),
     )
 

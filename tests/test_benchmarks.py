@@ -15,8 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks import checks, groups, report, server
+from benchmarks import archive_groups, archives, checks, groups, merges, report, server
 from benchmarks.measure import Measured, median
+from cdrctl import PROVIDERS
+from cdrctl.archive.ledger2 import JsonLedger
+from cdrctl.archive.store import open_archive
+from cdrctl.archive.verify import differences
 from tests.support.program import CLOCK
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +104,26 @@ def test_every_goal_names_a_row_of_its_group_and_names_are_unique() -> None:
         assert group.base in {"", groups.WAITING, *names}
 
 
+@pytest.mark.parametrize(
+    "provider", [pytest.param(name, marks=() if name == "callgear" else pytest.mark.slow) for name in PROVIDERS]
+)
+def test_a_day_of_every_provider_is_merged(provider: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert provider in archive_groups.PROVIDERS
+    merges.main([provider, "jsonl", "101", str(tmp_path)])
+    changed, gone = map(int, re.findall(r"(\d+) (?:changed|gone)", capsys.readouterr().out))
+    assert changed >= 1
+    assert gone >= 1
+
+
+def test_an_archive_of_many_profiles_is_whole(tmp_path: Path) -> None:
+    archives.main([str(tmp_path), "3", "7", "2026-11-20"])
+    archive = open_archive(tmp_path)
+    ledger = JsonLedger(archive)
+    assert ledger.names() == [(f"p{number:04}", "cdrs") for number in range(3)]
+    assert not [*differences(archive, ledger.files())]
+    assert [one.records for one in ledger.files("p0002", "cdrs")] == [3, 3, 0, 0, 0, 0, 0]
+
+
 def test_growth_is_measured_up_to_the_requested_size() -> None:
     def sizes(records: int) -> list[int]:
         rows = next(group for group in groups.groups(records) if group.key == "memory").rows
@@ -129,7 +153,8 @@ def test_a_row_of_the_report_is_compared_with_its_goals() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="what a process took is asked of POSIX")
 def test_the_command_works_and_every_program_exports_the_same(tmp_path: Path) -> None:
     """The command itself compares each program's records with those sent. Times are not checked."""
-    words = ["--records", "200", "--runs", "1", "--memory", "--output", str(tmp_path / "table.md")]
+    words = ["--records", "200", "--runs", "1", "--profiles", "2", "--days", "7", "--memory"]
+    words += ["--output", str(tmp_path / "table.md")]
     if clock := [f"{name}={os.environ[name]}" for name in CLOCK & os.environ.keys()]:  # the environment is clean
         words += ["--cdrctl", shlex.join(["env", *clock, sys.executable, "-m", "cdrctl"])]
     command = [sys.executable, "-m", "benchmarks", *words]
@@ -138,7 +163,7 @@ def test_the_command_works_and_every_program_exports_the_same(tmp_path: Path) ->
     assert (tmp_path / "table.md").read_text(encoding="utf-8") == ran.stdout
     lines = ran.stdout.splitlines()
     figures = [line.split(" | ")[0].removeprefix("| ") for line in lines if re.match(r"\| .* \| +\d+\.\d+ \| ", line)]
-    cdrctl = [row.name for group in groups.groups(200) for row in group.rows if "{cdrctl}" in row.command]
+    cdrctl = [row.name for group in groups.groups(200, 2, 7) for row in group.rows if "{cdrctl}" in row.command]
     assert set(cdrctl) - {"cdrctl --jobs 4"} <= set(figures)
     assert "failed" not in ran.stdout
     assert all("is not installed" in line or "has no --" in line for line in lines if "skipped" in line)

@@ -59,6 +59,7 @@ class Spool:
     """The rows of a day's file and the records that came, in a temporary database."""
 
     def __init__(self) -> None:
+        self._has_unplaced = False
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         self._db.executescript(_TABLES)
@@ -86,9 +87,12 @@ class Spool:
 
     def add_new(self, entries: Iterable[Entry]) -> None:
         """Add records that came."""
+        found = [*entries]
+        if any(entry.start == UNPLACED for entry in found):
+            self._has_unplaced = True
         with _on_disk():
             self._db.execute("BEGIN")
-            values = ((entry.key, entry.start, entry.line) for entry in entries)
+            values = ((entry.key, entry.start, entry.line) for entry in found)
             self._db.executemany("INSERT INTO new VALUES (?, ?, ?)", values)
             self._db.execute("COMMIT")
 
@@ -109,6 +113,8 @@ class Spool:
 
     def take_unplaced(self) -> list[Entry]:
         """Remove the records that came without a readable start, and return them."""
+        if not self._has_unplaced:  # nearly always: no row needs to be looked at
+            return []
         query = "SELECT start, key, line FROM new WHERE start = ?"
         found = [Entry(*row) for row in self._db.execute(query, (UNPLACED,))]
         self._db.execute("DELETE FROM new WHERE start = ?", (UNPLACED,))

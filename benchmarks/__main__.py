@@ -29,7 +29,7 @@ from benchmarks.measure import ROOT, Measured, run
 
 PEERS = Path(__file__).parent / "peers"
 PROGRAMS = ("bash", "curl", "jq")
-PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb")
+PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb", "pyarrow")
 PATHS = {"webex": "/v1", "portsip": "/api"}
 VERSIONS = """\
 import importlib.metadata, json, sys
@@ -153,6 +153,7 @@ class Bench:
             "out": str(self.folder / "out"),
             "folder": str(self.folder / "many"),
             "local": str(self.folder / "local.jsonl"),
+            "made": str(self.folder / "made"),
             "archive": str(self._archive_path(row)),
         }
         found: list[str] = []
@@ -163,7 +164,7 @@ class Bench:
     def once(self, row: Row, server: Server, port: int) -> Measured:
         """Run a program once, check its output, and return its measurements."""
         output, errors, many = (self.folder / name for name in ("out", "err", "many"))
-        for path in (output, many):
+        for path in (output, many, self.folder / "made"):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         apart = "{out}" in row.command or "{folder}" in row.command
         into = Path(os.devnull) if row.discard else self.folder / "said" if apart else output

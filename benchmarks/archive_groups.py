@@ -6,10 +6,10 @@ from benchmarks.groups import WEBEX, WEBEX_PAGE, Goal, Group, Kept, Row, Server
 
 FORMATS = ("parquet", "jsonl.gz", "jsonl", "csv.gz", "csv")
 PROVIDERS = ("webex", "kazoo", "portsip", "callgear", "voicenter")
-SYNC = "{cdrctl} sync bench --into {folder} --since {day} -f"
-AGAIN = "{cdrctl} sync bench --into {folder} --lookback 5d"
+SYNC = "{cdrctl} sync bench --into {made} --since {day} -f"
+AGAIN = "{cdrctl} sync bench --into {made} --lookback 5d"
 NIGHT = "{cdrctl} sync --all --into {archive}"
-READ = "{cdrctl} webex cdrs -p bench --from {folder} --since {since} --until {until}"
+READ = "{cdrctl} webex cdrs -p bench --from {made} --since {since} --until {until}"
 START_UP = 0.5
 """Seconds of a command that has nothing to do."""
 
@@ -100,12 +100,12 @@ def _records(records: int) -> Group:
     """Return the group that shows that memory does not grow with the records of a day."""
     commands = {
         "sync, first": ("", f"{SYNC} jsonl.gz"),
-        "convert": (f"{SYNC} jsonl.gz", "{cdrctl} archive convert {folder} {out} -f csv.gz"),
-        "pseudonymise": (f"{SYNC} jsonl.gz", "{cdrctl} archive pseudonymise {folder} {out}"),
-        "verify": (f"{SYNC} jsonl.gz", "{cdrctl} verify --into {folder}"),
+        "convert": (f"{SYNC} jsonl.gz", "{cdrctl} archive convert {made} {out} -f csv.gz"),
+        "pseudonymise": (f"{SYNC} jsonl.gz", "{cdrctl} archive pseudonymise {made} {out}"),
+        "verify": (f"{SYNC} jsonl.gz", "{cdrctl} verify --into {made}"),
         "--from": (
             f"{SYNC} jsonl.gz",
-            "{cdrctl} webex cdrs -p bench --from {folder} --since {since} --until {until} -f csv",
+            "{cdrctl} webex cdrs -p bench --from {made} --since {since} --until {until} -f csv",
         ),
     }
     rows = []
@@ -139,7 +139,7 @@ def _merges(records: int) -> Group:
     rows = [
         Row(
             f"{provider}, {form}",
-            f"{{python}} -m benchmarks.merges {provider} {form} {records} {{folder}}",
+            f"{{python}} -m benchmarks.merges {provider} {form} {records} {{made}}",
             says="merged",
             needs=_needs(form),
         )
@@ -171,7 +171,7 @@ def _source(server: Server) -> Group:
 
 def _sql(server: Server) -> Group:
     needs = ("duckdb", "pyarrow")
-    query = "{{cdrctl}} sql --from {{folder}} -f csv 'SELECT count(*) AS n, {} FROM {}'"
+    query = "{{cdrctl}} sql --from {{made}} -f csv 'SELECT count(*) AS n, {} FROM {}'"
     rows = [
         Row(f"{view}, {form}", query.format(column, view), says=str(server.count), before=f"{SYNC} {form}", needs=needs)
         for form in ("parquet", "jsonl.gz")

@@ -80,7 +80,7 @@ class Row:
         server: Another server than the group's.
         environ: Additional environment variables.
         goals: Its goals.
-        before: A command line that is run before each measurement and not measured.
+        before: A command line that is run before each measurement and not measured; it may write into `{made}`.
         kept: The archive that replaces `{archive}`; runs keep it.
     """
 

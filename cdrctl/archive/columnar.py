@@ -7,10 +7,11 @@ typed column cannot hold a value exactly, such as the last zero of the amount 1.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from itertools import islice
+from functools import partial
+from itertools import islice, repeat
 from typing import Any, BinaryIO
 
 import msgspec
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdrctl.archive.canonical import json_lines
-from cdrctl.archive.dayfile import Row
+from cdrctl.archive.dayfile import Part, Row
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.layout2 import GONE_AT, KEY, OURS, START, NotOursError
 from cdrctl.records.batches import RowBatch
@@ -84,6 +85,16 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
     Raises:
         NotOursError: It is damaged, or has not the columns of an archive.
     """
+    for part in read_parts(file):
+        yield from part.rows()
+
+
+def read_parts(file: BinaryIO) -> Iterator[Part]:
+    """Yield the rows of a Parquet file, some at a time.
+
+    Raises:
+        NotOursError: It is damaged, or has not the columns of an archive.
+    """
     try:
         parquet = pq.ParquetFile(file, pre_buffer=False)
         fields = [field for field in parquet.schema_arrow if field.name not in {*OURS, EXACT}]
@@ -93,15 +104,36 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
         for batch in parquet.iter_batches(PART, use_threads=False):  # threads hold more columns at the same time
             keys, starts, gone = (_whole_numbers(batch.column(name)) for name in OURS)
             values = [_plain(batch.column(one.name), _metadata(one).get(_KIND) == _LIST) for one in stored]
-            lines = lines_of(_rows(names, values, batch.column(EXTRA).to_pylist()))
-            exact = batch.column(EXACT)
-            for at, more in enumerate(exact.to_pylist() if exact.null_count < len(batch) else ()):
-                if more is not None:
-                    lines[at] = json_of(_restored(json.loads(lines[at]), more)) + b"\n"
             places = [UNPLACED if start is None else start for start in starts]
-            yield from map(Row, places, map(bytes.fromhex, keys), lines, gone)
+            found = [*map(Row, places, map(bytes.fromhex, keys), repeat(b""), gone)]
+            further, exact = batch.column(EXTRA), batch.column(EXACT)
+            is_plain = further.null_count == exact.null_count == len(batch)
+            lines = partial(_lines, lines_of, names, values, further, exact)
+            yield Part(found, dict(zip(names, values, strict=True)) if is_plain else None, lines)
     except (pa.ArrowException, ValueError, KeyError, TypeError, OSError) as error:
         raise NotOursError(str(error)) from error
+
+
+def _lines(
+    lines_of: Callable[[RowBatch], list[bytes]],
+    names: Sequence[str],
+    values: Sequence[Sequence[Any]],
+    further: pa.Array,
+    exact: pa.Array,
+) -> list[bytes]:
+    """Return the line of each row.
+
+    Raises:
+        NotOursError: A value that is kept as JSON is damaged.
+    """
+    try:
+        lines = lines_of(_rows(names, values, further.to_pylist()))
+        for at, more in enumerate(exact.to_pylist() if exact.null_count < len(exact) else ()):
+            if more is not None:
+                lines[at] = json_of(_restored(json.loads(lines[at]), more)) + b"\n"
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotOursError(str(error)) from error
+    return lines
 
 
 def _field(field: pa.Field, *, is_list: bool) -> pa.Field:

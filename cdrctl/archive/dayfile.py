@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
@@ -26,6 +26,26 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a Parquet file.
+
+    Args:
+        keys: The key, the start and the mark of each row, without a line.
+        values: The values of each column by its name, as in JSON; None if a row has values that are not in its columns.
+        lines: Returns the line of each row.
+    """
+
+    keys: Sequence[Row]
+    values: Mapping[str, Sequence[Any]] | None
+    lines: Callable[[], Sequence[bytes]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows."""
+        for row, line in zip(self.keys, self.lines(), strict=True):
+            yield Row(row.start, row.key, line, row.gone_at)
+
+
+@dataclass(frozen=True, slots=True)
 class DayFile:
     """A day's file.
 
@@ -37,6 +57,7 @@ class DayFile:
         header: The header of a CSV file.
         responses: The digests of the last complete responses that are in it, by window, as far as they are known.
         lateness: How late its records came; None if it is not known.
+        parts: Yields its rows some at a time, with their values; None if the format has no columns.
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -46,6 +67,7 @@ class DayFile:
     header: bytes
     responses: Mapping[str, str] = field(default_factory=dict)
     lateness: Lateness | None = None
+    parts: Callable[[], Iterator[Part]] | None = None
 
     @property
     def entries(self) -> list[Entry]:

@@ -17,7 +17,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from io import BufferedReader
 from itertools import chain, islice
@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, cast
 
-from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile, Row, file_in_memory
+from cdrctl.archive.dayfile import Contents, DayFile, NewDay, Part, RecoveredFile, Row, file_in_memory
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.lateness import lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
@@ -85,7 +85,8 @@ def _load(path: Path) -> DayFile | None:
         return None
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
     about = (known.records, known.readings, sha256, header, known.responses, known.lateness)
-    return DayFile(lambda: _rows(opened, path), *about)
+    parts = (lambda: _parts(opened, path)) if path.name.endswith(".parquet") else None
+    return DayFile(lambda: _rows(opened, path), *about, parts)
 
 
 class _OpenFile:
@@ -100,8 +101,21 @@ class _OpenFile:
 
 
 def _rows(opened: _OpenFile, path: Path) -> Iterator[Row]:
-    try:
+    with _unchanged(path):
         yield from rows_in(path.name, opened.file)
+
+
+def _parts(opened: _OpenFile, path: Path) -> Iterator[Part]:
+    read_parts = _columnar().read_parts
+    with _unchanged(path):
+        opened.file.seek(0)
+        yield from read_parts(opened.file)
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[None]:
+    try:
+        yield
     except NotOursError:
         raise IncompleteError(
             f"{path} was changed by another program while it was read", hint="run this again"

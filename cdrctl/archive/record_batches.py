@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, overload
 
-from cdrctl.archive.dayfile import Row
+from cdrctl.archive.dayfile import Part, Row
 from cdrctl.archive.index import UNPLACED
 from cdrctl.archive.lines import fields_of
 from cdrctl.archive.records import ArchivedRecord
@@ -77,8 +77,8 @@ class ArchivedBatch(RecordBatch):
         return self._starts
 
 
-def batch_reader(call: Call) -> Callable[[Sequence[Row]], ArchivedBatch | None]:
-    """Return the function from rows whose lines are JSON to a batch of their records.
+def batch_reader(call: Call) -> Callable[[Part], ArchivedBatch | None]:
+    """Return the function from rows of JSON to a batch of their records.
 
     It returns None where the records must be read one by one: a line cannot be read, not all have the same fields, or
     one has a field whose name differs from that of a column in letter case alone.
@@ -87,24 +87,32 @@ def batch_reader(call: Call) -> Callable[[Sequence[Row]], ArchivedBatch | None]:
     known, folded = frozenset(names), {name.casefold() for name in names}
     texts = {column.name for column in call.columns if is_text(column)}
 
-    def read(rows: Sequence[Row]) -> ArchivedBatch | None:
-        found = [fields_of(row.line, ()) for row in rows]
-        shapes = {None if one is None else (*one,) for one in found}
-        shape = shapes.pop()
-        if shapes or shape is None:
+    def read(part: Part) -> ArchivedBatch | None:
+        values = _values_of(part.lines()) if part.values is None else part.values
+        if values is None:
             return None
-        unknown = [name for name in shape if name not in known]
+        unknown = [name for name in values if name not in known]
         if not folded.isdisjoint(map(str.casefold, unknown)):
             return None
-        columns: dict[str, Sequence[Any]] = {name: [None] * len(rows) for name in names if name not in shape}
-        columns.update(zip(shape, zip(*(one.values() for one in found if one is not None), strict=True), strict=True))
+        columns: dict[str, Sequence[Any]] = {name: [None] * len(part.keys) for name in names if name not in values}
+        columns.update(values)
         plain = [name for name in texts if set(map(type, columns[name])) <= _TEXT]
         for name in plain:
             if None in columns[name]:
                 columns[name] = [value or "" for value in columns[name]]
-        return ArchivedBatch(columns, frozenset(plain), unknown, rows)
+        return ArchivedBatch(columns, frozenset(plain), unknown, part.keys)
 
     return read
+
+
+def _values_of(lines: Sequence[bytes]) -> Mapping[str, Sequence[Any]] | None:
+    """Return the values of lines of JSON by field; None if one cannot be read, or not all have the same fields."""
+    found = [fields_of(line, ()) for line in lines]
+    shapes = {None if one is None else (*one,) for one in found}
+    shape = shapes.pop()
+    if shapes or shape is None:
+        return None
+    return dict(zip(shape, zip(*(one.values() for one in found if one is not None), strict=True), strict=True))
 
 
 _TEXT = {str, type(None)}

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from cdrctl import windows
-from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.dayfile import DayFile, Part, Row
 from cdrctl.archive.files import load
 from cdrctl.archive.index import UNPLACED, milliseconds, reading_archive
 from cdrctl.archive.intervals import (
@@ -218,20 +219,41 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
 
 def _pages(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
     """Yield the records that started in a part of the day, or all, and a gap for lines that are no records."""
-    read, read_batch = record_reader(source.call, file.header), batch_reader(source.call)
-    rows, unread = file.rows(), 0
-    until_next = timedelta(microseconds=999)  # records start on whole milliseconds
-    since, until = (0, 0) if part is None else (milliseconds(one + until_next) for one in (part.since, part.until))
-    while some := [*islice(rows, PAGE)]:
-        if part is not None:
-            some = [row for row in some if row.start == UNPLACED or since <= row.start < until]
-        batch = read_batch(some) if some and not file.header else None
-        records: Sequence[Record] = [record for row in some if (record := read(row))] if batch is None else batch
-        unread += len(some) - len(records)
+    read, read_batch, unread = record_reader(source.call, file.header), batch_reader(source.call), 0
+    for some in file.parts() if file.parts is not None else _parts(file):
+        at = None if part is None else _positions(some.keys, part)
+        batch = None if file.header else read_batch(some)
+        records: Sequence[Record]
+        if batch is not None:
+            records = batch if at is None else batch.only(at)
+        else:
+            rows = [*some.rows()]
+            wanted = rows if at is None else [rows[one] for one in at]
+            records = [record for row in wanted if (record := read(row))]
+            unread += len(wanted) - len(records)
         if records:
             yield Page(records)
     if unread:
         yield Gap(f"{number_of_records(unread)} of {source.kept.profile} cannot be read", VERIFY)
+
+
+def _parts(file: DayFile) -> Iterator[Part]:
+    """Yield the rows of a file whose format has no columns, some at a time."""
+    rows = file.rows()
+    while some := [*islice(rows, PAGE)]:
+        yield Part(some, None, partial(_lines_of, some))
+
+
+def _lines_of(rows: Sequence[Row]) -> Sequence[bytes]:
+    return [row.line for row in rows]
+
+
+def _positions(rows: Sequence[Row], part: Window) -> Sequence[int] | None:
+    """Return the positions of the rows that started in a window, or whose start is unknown; None for all."""
+    until_next = timedelta(microseconds=999)  # records start on whole milliseconds
+    since, until = (milliseconds(one + until_next) for one in (part.since, part.until))
+    at = [at for at, row in enumerate(rows) if row.start == UNPLACED or since <= row.start < until]
+    return at if len(at) < len(rows) else None
 
 
 # Gaps

@@ -108,7 +108,8 @@ def test_costs_are_added_to_their_records_and_stay(shell: Shell, providers: Sand
     assert shell.run("verify", *INTO).ok().out == ""
 
 
-@pytest.mark.parametrize("status", [404, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [404, 500])
 def test_a_record_whose_detail_fails_is_stored_and_its_day_is_incomplete(
     shell: Shell, providers: Sandbox, status: int
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_record_whose_detail_fails_is_stored_and_its_day_is_incomplete(
     assert costs(shell, "portsip") == truth(providers, "portsip")
 
 
+@pytest.mark.slow
 def test_a_pbx_that_is_down_is_not_asked_for_each_detail(shell: Shell, providers: Sandbox) -> None:
     first_run(shell, providers, "portsip")
     whole = len(archived(shell, "portsip"))
@@ -158,6 +160,7 @@ def test_runs_that_break_off_among_the_details_end_in_the_truth(shell: Shell, pr
     assert costs(shell, "portsip") == truth(providers, "portsip")
 
 
+@pytest.mark.slow
 def test_legs_are_stored_where_their_costs_may_not_be_read(shell: Shell, providers: Sandbox) -> None:
     """The run names the right that is missing; stored costs stay."""
     first_run(shell, providers, "callgear")
@@ -200,6 +203,7 @@ def test_older_days_get_their_costs_by_fill(shell: Shell, providers: Sandbox) ->
 # What other options select
 
 
+@pytest.mark.slow
 def test_records_that_a_filter_leaves_out_are_not_gone(shell: Shell, providers: Sandbox) -> None:
     """They stay unmarked, whatever the filters of later runs, also with --allow-shrink."""
     configure(shell, providers, "kazoo")
@@ -221,6 +225,31 @@ def test_records_that_a_filter_leaves_out_are_not_gone(shell: Shell, providers: 
 
 
 @pytest.mark.slow
+def test_records_that_a_filter_left_out_are_not_late(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "kazoo")
+    shell.run("sync", "kazoo", *INTO, "--call", "interactions").ok()
+    wanted(shell, '[profiles.kazoo.cdrs]\nfilter = "direction=inbound"')
+    shell.run("sync", "kazoo", *INTO).ok()
+    wanted(shell, "")
+    told = shell.run("sync", "kazoo", *INTO).ok().err
+    assert " 0 late" in told
+    assert " 0 new" not in told
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_record_that_changes_is_requested_again(shell: Shell, providers: Sandbox) -> None:
+    first_run(shell, providers, "portsip")
+    with_costs(shell, "portsip")
+    sync(shell, "portsip")
+    providers.switch("portsip", "changed", "0.3")
+    before = len(providers.requests)
+    told = sync(shell, "portsip")
+    asked = len(details(providers, before))
+    assert 0 < asked < len(costs(shell, "portsip")) / 2
+    assert f" {asked} changed" in told
+
+
+@pytest.mark.slow
 def test_a_record_that_leaves_an_unfiltered_listing_is_gone(shell: Shell, providers: Sandbox) -> None:
     """The guard of filters does not hide what the provider really lost."""
     configure(shell, providers, "portsip")
@@ -239,6 +268,7 @@ def calls(shell: Shell) -> set[str]:
     return {one.name for one in (shell.folder / "archive" / "profile=portsip").glob("call=*")}
 
 
+@pytest.mark.slow
 def test_call_logs_are_archived_beside_the_calls(shell: Shell, providers: Sandbox) -> None:
     configure(shell, providers, "portsip")
     told = shell.run("sync", "portsip", *INTO).ok().err
@@ -253,6 +283,7 @@ def test_call_logs_are_archived_beside_the_calls(shell: Shell, providers: Sandbo
     assert "calllogs" not in shell.run("sync", "portsip", *INTO).ok().err
 
 
+@pytest.mark.slow
 def test_a_pbx_without_call_logs_is_no_failure(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
     """It is said once, and by coverage; once the PBX has them, they are archived. Who asks for them by name gets 7."""
     configure(shell, providers, "portsip")
@@ -277,6 +308,7 @@ def test_a_pbx_without_call_logs_is_no_failure(shell: Shell, providers: Sandbox,
 # Mistakes in archive.toml
 
 
+@pytest.mark.slow
 def test_a_mistake_stops_only_the_profiles_that_it_is_about(shell: Shell, providers: Sandbox) -> None:
     configure(shell, providers, "portsip", "voicenter")
     shell.run("sync", "portsip", *INTO, "--call", "cdrs").ok()
@@ -290,6 +322,7 @@ def test_a_mistake_stops_only_the_profiles_that_it_is_about(shell: Shell, provid
     assert shell.run("coverage", *INTO).code == 0
 
 
+@pytest.mark.slow
 def test_an_option_that_the_provider_refuses_names_its_table(shell: Shell, providers: Sandbox) -> None:
     first_run(shell, providers, "portsip")
     wanted(shell, "[profiles.portsip.cdrs]\nfilter = 'no such thing'")
@@ -297,6 +330,7 @@ def test_an_option_that_the_provider_refuses_names_its_table(shell: Shell, provi
     assert "archive.toml: PortSIP does not accept --filter 'no such thing', in [profiles.portsip.cdrs]" in told
 
 
+@pytest.mark.slow
 def test_the_first_layout_refuses_options(shell: Shell, providers: Sandbox) -> None:
     folder = shell.folder / "archive"
     folder.mkdir()
@@ -308,3 +342,15 @@ def test_the_first_layout_refuses_options(shell: Shell, providers: Sandbox) -> N
     ran = shell.run("sync", "portsip", *INTO)
     assert ran.code == 6
     assert "cdrctl archive convert" in ran.err
+
+
+@pytest.mark.slow
+def test_a_pbx_that_was_down_before_it_had_no_call_logs_has_no_missing_days(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "portsip", max_wait="0s")
+    providers.fail("portsip", 503, path="/calllogs", times=100)
+    assert shell.run("sync", "portsip", *INTO).code == 5
+    assert {one["call"] for one in json.loads(shell.run("coverage", *INTO).out)} == {"cdrs", "calllogs"}
+    providers.switch("portsip", "fail", "none")
+    providers.switch("portsip", "version", "16")
+    shell.run("sync", "portsip", *INTO).ok()
+    assert {one["call"] for one in json.loads(shell.run("coverage", *INTO).ok().out)} == {"cdrs"}

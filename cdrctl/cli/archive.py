@@ -47,8 +47,8 @@ LOOKBACK = option(
 )
 SWEEP = option(
     "--sweep",
-    about="Also re-read the complete days of DURATION before that, once, such as 7d. Default: as [sweep] in "
-    "archive.toml says.",
+    about="Also re-read complete days, once, as far as DURATION before the lookback, such as 7d. Default: as "
+    "[sweep] in archive.toml says.",
     metavar="DURATION",
     panel="Archive",
 )

@@ -26,7 +26,7 @@ BAD = CallResult(
 RUN = RunResult("sync", "1.0", "/var/lib/cdr", BEGAN, ENDED, 5, Problem(5, "1 of 2 failed"), 7, (GOOD, BAD))
 ARCHIVE = Archive(Path("/var/lib/cdr"), Settings("Europe/Berlin", "jsonl"))
 STATUS = (
-    CallStatus(KeptCall("acme", "cdrs", "webex", BEGAN), BEGAN, "2026-11-10", 0, 1, None, 300, 4096),
+    CallStatus(KeptCall("acme", "cdrs", "webex", BEGAN), BEGAN, "2026-11-10", 0, 1, 4, 300, 4096),
     CallStatus(KeptCall("lab", "cdrs", "kazoo", BEGAN), None, None, 2, 0, None, 0, 0),
 )
 ODD = 'a"b\\c\nd\té'
@@ -74,6 +74,7 @@ def test_the_metrics_have_the_figures_of_the_run_and_of_the_archive() -> None:
     midnight = datetime(2026, 11, 10, 23, tzinfo=UTC).timestamp()
     assert values(text, "cdrctl_archive_complete_until_timestamp_seconds") == {("acme",): midnight, ("lab",): 0}
     assert values(text, "cdrctl_archive_hole_days") == {("acme",): 0, ("lab",): 2}
+    assert values(text, "cdrctl_archive_late_records") == {("acme",): 4}, "of the other one it is not known"
     assert values(text, "cdrctl_archive_size_bytes") == {("acme",): 4096, ("lab",): 0}
 
 

@@ -195,11 +195,19 @@ def test_days_that_change_are_read_before_those_that_are_swept(bench2: Bench) ->
         (SweepPolicy(7, None, 3), NOW - timedelta(hours=3), True),
         (SweepPolicy(7, None, 2), NOW - timedelta(hours=26), False),
         (SweepPolicy(7, None, 2), NOW - timedelta(hours=27), True),
+        (SweepPolicy(7, None, 5), NOW - timedelta(days=4), False),
+        (SweepPolicy(7, None, 5), NOW - timedelta(days=6), True),
         (None, None, False),
     ],
 )
 def test_when_a_sweep_is_due(policy: SweepPolicy | None, finished: datetime | None, *, due: bool) -> None:
     assert (sweep_due(policy, SweepState(finished, finished), NOW, UTC) is not None) == due
+
+
+def test_a_sweep_of_nothing_is_not_finished(bench2: Bench) -> None:
+    with_policy(bench2)
+    bench2.sync()
+    assert bench2.ledger.sweeps("acme", "cdrs") == SweepState()
 
 
 def test_a_sweep_on_request_counts_if_it_is_as_long_as_that_of_the_policy(bench2: Bench) -> None:

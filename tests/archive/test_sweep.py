@@ -40,7 +40,7 @@ def bench2(tmp_path: Path) -> Iterator[Bench]:
     made.ledger.close()
 
 
-def settle(bench: Bench, since: datetime = datetime(2026, 11, 1, tzinfo=UTC)) -> None:
+def settle(bench: Bench, since: datetime = datetime(2026, 11, 4, tzinfo=UTC)) -> None:
     """Read all days since an instant an hour ago, so that those before the lookback are settled."""
     bench.now -= timedelta(hours=1)
     bench.sync(since=since)
@@ -131,6 +131,7 @@ def test_the_first_layout_has_no_policy_and_says_so(bench1: Bench) -> None:
     assert any("[sweep]" in line for line in bench1.said)
 
 
+@pytest.mark.slow
 def test_the_policy_sweeps_every_week(bench2: Bench) -> None:
     settle(bench2)
     with_policy(bench2)
@@ -142,6 +143,7 @@ def test_the_policy_sweeps_every_week(bench2: Bench) -> None:
     assert swept == [0, 7, 14]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_failed_goes_on_the_next_night_with_the_days_that_are_left(bench2: Bench) -> None:
     settle(bench2)
     with_policy(bench2)
@@ -164,6 +166,7 @@ def test_a_sweep_that_failed_goes_on_the_next_night_with_the_days_that_are_left(
     assert len(bench2.asked) > 7
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_is_not_finished(bench2: Bench) -> None:
     settle(bench2)
     with_policy(bench2)
@@ -210,6 +213,7 @@ def test_a_sweep_of_nothing_is_not_finished(bench2: Bench) -> None:
     assert bench2.ledger.sweeps("acme", "cdrs") == SweepState()
 
 
+@pytest.mark.slow
 def test_a_sweep_on_request_counts_if_it_is_as_long_as_that_of_the_policy(bench2: Bench) -> None:
     settle(bench2)
     with_policy(bench2)
@@ -223,6 +227,7 @@ def test_a_sweep_on_request_counts_if_it_is_as_long_as_that_of_the_policy(bench2
     assert len(bench2.asked) == 2
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_ahead_does_not_mark_a_sweep_as_done(bench2: Bench) -> None:
     settle(bench2)
     with_policy(bench2)
@@ -235,12 +240,23 @@ def test_a_clock_that_was_ahead_does_not_mark_a_sweep_as_done(bench2: Bench) -> 
     assert bench2.ledger.sweeps("acme", "cdrs").finished == bench2.now
 
 
+@pytest.mark.slow
+def test_a_sweep_is_dated_by_the_clock_of_the_provider(bench2: Bench) -> None:
+    settle(bench2)
+    with_policy(bench2)
+    bench2.now += timedelta(days=40)
+    bench2.ahead = timedelta(days=40)
+    bench2.sync()
+    assert bench2.ledger.sweeps("acme", "cdrs") == SweepState(NOW, NOW)
+
+
 def test_the_first_reading_of_a_day_says_nothing_about_lateness(bench2: Bench) -> None:
     bench2.records.append(call("old", f"{OLD}T08:00:00Z"))
     settle(bench2)
     assert late(bench2) is None
 
 
+@pytest.mark.slow
 def test_lateness_is_counted_by_age_and_survives_a_rebuild(bench2: Bench) -> None:
     settle(bench2)
     bench2.records += [call("late", "2026-11-11T03:00:00Z")]
@@ -264,6 +280,7 @@ def test_lateness_is_counted_by_age_and_survives_a_rebuild(bench2: Bench) -> Non
     assert late(bench2) == Lateness(True, 2, {"7d": 1, "14d": 1})
 
 
+@pytest.mark.slow
 def test_a_changed_file_keeps_its_lateness_in_the_ledger(bench2: Bench) -> None:
     settle(bench2)
     bench2.records += [call("later", f"{OLD}T08:00:00Z")]
@@ -274,6 +291,7 @@ def test_a_changed_file_keeps_its_lateness_in_the_ledger(bench2: Bench) -> None:
     assert late(bench2) == Lateness(True, 1, {"7d": 1})
 
 
+@pytest.mark.slow
 def test_the_status_of_a_call_has_its_late_records_once_it_was_swept(bench2: Bench) -> None:
     def found() -> int | None:
         calls = archived_calls(bench2.archive, bench2.ledger, bench2.now, [("acme", "cdrs")])
@@ -377,6 +395,7 @@ def test_a_longer_lookback_finds_records_that_are_not_beyond_it(bench: Bench) ->
     assert (outcome.late, outcome.beyond_lookback) == (1, 0)
 
 
+@pytest.mark.slow
 def test_days_with_gone_records_that_are_read_to_let_them_go_are_swept_too(bench2: Bench) -> None:
     bench2.records.append(call("old", f"{OLD}T08:00:00Z"))
     settle(bench2)
@@ -385,6 +404,16 @@ def test_days_with_gone_records_that_are_read_to_let_them_go_are_swept_too(bench
     bench2.records.append(call("late", f"{OLD}T09:00:00Z"))
     outcome = bench2.sync(sweep=WEEK, shrink=True)
     assert (bench2.kept()[OLD], outcome.beyond_lookback) == (["late"], 1)
+
+
+@pytest.mark.slow
+def test_an_incomplete_response_does_not_say_that_nothing_came_late(bench2: Bench) -> None:
+    settle(bench2)
+    bench2.records.append(call("late", f"{OLD}T08:00:00Z"))
+    bench2.fault = lambda window: Gap("a part") if window.since.day in {5, 6} else None
+    bench2.sync(sweep=WEEK)
+    assert late(bench2) == Lateness(False, 1, {"7d": 1})
+    assert late(bench2, "2026-11-06") is None
 
 
 def test_an_incomplete_response_of_a_sweep_fails_its_day_and_keeps_what_came(bench: Bench) -> None:

@@ -7,6 +7,7 @@ out before their files are opened. A Parquet file with the usual columns is read
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
 from cdrctl.archive.columnar import EXACT
+from cdrctl.archive.files import is_written
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.layout2 import START
+from cdrctl.archive.source import ATTEMPTS
 from cdrctl.archive.views import CALL, DAY, OURS, PROFILE, CallName, Day, Scan, View, days_of, pages, row_schema
 from cdrctl.writers.parquet import arrow_batches
 
@@ -98,7 +101,8 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
     def _parquet_batches(self, day: Day, names: list[str], condition: Any) -> Generator[Any, None, bool]:
         """Yield the rows of a Parquet file, and return whether it has the usual columns or cannot be read at all."""
         with _parquet_errors(self._scan, day):
-            rows = _parquet_rows(day, self._view, self._schema)
+            file = _opened(day)
+            rows = None if file is None else _parquet_rows(file, day, self._view, self._schema)
             if rows is None:
                 return False
             self._scan.files += 1
@@ -127,10 +131,23 @@ def _parquet_errors(scan: Scan, day: Day) -> Iterator[None]:
         scan.gaps[f"{day.path} cannot be read: {why}"] = None
 
 
-def _parquet_rows(day: Day, view: View, schema: Any) -> Any:
-    """Return the function that scans a Parquet file; None if it does not have the usual columns.
+def _opened(day: Day) -> Any:
+    """Return a day's open file, which a sync may replace in the meantime; None if cdrctl did not write it.
 
-    The file is opened once, so that a sync may replace it in the meantime.
+    Raises:
+        OSError: The file cannot be read.
+    """
+    for _ in range(ATTEMPTS):
+        file = pa.OSFile(str(day.path))
+        if is_written(day.source.archive, day.path, hashlib.file_digest(file, "sha256").hexdigest()):
+            file.seek(0)
+            return file
+        file.close()
+    return None
+
+
+def _parquet_rows(file: Any, day: Day, view: View, schema: Any) -> Any:
+    """Return the function that scans an open Parquet file; None if it does not have the usual columns.
 
     Raises:
         OSError: The file cannot be read.
@@ -141,7 +158,6 @@ def _parquet_rows(day: Day, view: View, schema: Any) -> Any:
     types |= {column.name: _IN_ARCHIVE for column in OURS if column.kind == "time"}
     own = {old: new for old, new in zip(view.names, schema.names, strict=True) if old != new}
     types |= {name: schema.field(new).type for name, new in own.items()}
-    file = pa.OSFile(str(day.path))
     fragment = _FORMAT.make_fragment(file, partition_expression=None if own else _constants(day))
     there = fragment.physical_schema
     if any(types.get(one.name) != one.type for one in there):

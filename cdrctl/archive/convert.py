@@ -149,6 +149,7 @@ def _finish(old: Archive, new: Archive, done: Conversion) -> None:
     _write_mark(new, old, [one.path for one in done.left])
     with writing_archive(new.folder):
         if not is_there(new.folder / "archive.toml"):
+            remove_temporary_files(new.folder)
             replace_file(new.folder / "archive.toml", settings_text(new.settings))
 
 

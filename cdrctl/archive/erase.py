@@ -26,7 +26,16 @@ from cdrctl.archive.ledgers import RUNS, call_lock, creation_lock
 from cdrctl.archive.numbers import SHARED, Matches, is_same, numbers_in
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.status import call_of
-from cdrctl.archive.store import ASIDE, DATE, Archive, call_files, make_folder, replace_file, writing_archive
+from cdrctl.archive.store import (
+    ASIDE,
+    DATE,
+    Archive,
+    call_files,
+    make_folder,
+    remove_temporary_files,
+    replace_file,
+    writing_archive,
+)
 from cdrctl.errors import LockedError
 from cdrctl.fetchers import Call
 from cdrctl.windows import rfc3339
@@ -123,6 +132,7 @@ def erase(archive: Archive, kept: KeptCall, search: Search, number: ErasedNumber
                 result.days[day] = len(keys)
                 entry = _rewrite(archive, kept, path, file, keys)
             elif day in entries and entries[day].sha256 != file.sha256:  # a run was killed before it wrote the ledger
+                remove_temporary_files(path.parent)
                 entry = _entry(archive, kept, path, file.sha256, file.records)
             else:
                 continue
@@ -248,7 +258,8 @@ def write_protocol(archive: Archive, command: str, at: datetime, facts: dict[str
             number += 1
             path = folder / f"{name}-{number}.json"
         plain = {"command": f"archive {command}", "at": rfc3339(at.replace(microsecond=0)), **facts}
-        replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
+        remove_temporary_files(folder, f"{command}.")
+        replace_file(path, json.dumps(plain, indent=1).encode() + b"\n", f"{command}.")
     return path
 
 

@@ -34,6 +34,16 @@ def contents_of(archive: Archive, path: Path) -> Contents | None:
     return found if found is not None and _are_of_day(archive, path, found.readings) else None
 
 
+def is_written(archive: Archive, path: Path, sha256: str) -> bool:
+    """Return whether cdrctl wrote the file with a digest as a day's file of an archive of the present layout.
+
+    Raises:
+        OSError: What is beside it cannot be read.
+    """
+    found = layout2.written_contents(path).get(sha256)
+    return found is not None and _are_of_day(archive, path, found.readings)
+
+
 def deleted_contents(archive: Archive, path: Path) -> Contents | None:
     """Return what a day's file had that is not there any more; None if what is beside it does not tell.
 

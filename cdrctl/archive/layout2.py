@@ -80,7 +80,7 @@ def _load(path: Path) -> DayFile | None:
     except FileNotFoundError:
         return None
     sha256 = hashlib.file_digest(opened.file, "sha256").hexdigest()
-    known = _read_sidecar(path).get(sha256)
+    known = written_contents(path).get(sha256)
     if known is None:
         return None
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
@@ -133,7 +133,7 @@ def contents_of(path: Path) -> Contents | None:
 
 def _contents(path: Path) -> Contents | None:
     with path.open("rb") as file:
-        return _read_sidecar(path).get(hashlib.file_digest(file, "sha256").hexdigest())
+        return written_contents(path).get(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def deleted_contents(path: Path) -> Contents | None:
@@ -142,7 +142,7 @@ def deleted_contents(path: Path) -> Contents | None:
     Raises:
         OSError: The readings cannot be read.
     """
-    return next(iter(_read_sidecar(path).values()), None)
+    return next(iter(written_contents(path).values()), None)
 
 
 def save(path: Path, day: NewDay) -> tuple[str, int]:
@@ -196,7 +196,7 @@ def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes)
     Raises:
         OSError: The file cannot be read.
     """
-    written = max((one.records for one in _read_sidecar(path).values()), default=0)
+    written = max((one.records for one in written_contents(path).values()), default=0)
     found, header, unread = _recovered_rows(path, day, alike, header)
     within = [one for one in found if day is None or one.start == UNPLACED or _holds(day, one.start)]
     unread += len(found) - len(within)
@@ -382,7 +382,7 @@ def _own_row(fields: Mapping[str, Any], line: bytes) -> Row | None:
 # The readings beside a file
 
 
-def _read_sidecar(path: Path) -> dict[str, Contents]:
+def written_contents(path: Path) -> dict[str, Contents]:
     """Return the contents of a day's file by its digest; none if the file of readings is missing or damaged."""
     try:
         plain = json.loads((path.parent / READINGS).read_bytes())
@@ -408,7 +408,7 @@ def _count(value: Any) -> int:
 
 def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
     """Write the entry of the file that is there, which it has already, and that of the file that takes its place."""
-    known = _read_sidecar(path)
+    known = written_contents(path)
     wanted = {new.sha256: new}
     if there is not None and there != new.sha256 and there in known:
         wanted[there] = known[there]

@@ -10,11 +10,12 @@ files beside the records.
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -206,11 +207,23 @@ class JsonLedger:
             self._save(profile, call, self._call(profile, call))
 
     def names(self) -> list[tuple[str, str]]:
-        """Return the profile and the name of each call that has a ledger or records."""
+        """Return the profile and the name of each call that has a ledger or records.
+
+        Raises:
+            OutputError: A folder cannot be read, and no ledger names its calls.
+        """
         root = self.archive.folder
-        found = {(one.parent.name, one.stem) for one in (root / FOLDER).glob("*/*.json")}
-        for one in root.glob(f"{PROFILE}*/{CALL}*"):
-            found.add((one.parent.name.removeprefix(PROFILE), one.name.removeprefix(CALL)))
+        found = set[tuple[str, str]]()
+        for profile in _names_in(root / FOLDER):
+            calls = [one.removesuffix(".json") for one in _names_in(root / FOLDER / profile) if one.endswith(".json")]
+            found |= {(profile, call) for call in calls}
+        known = {profile for profile, _ in found}
+        for name in _names_in(root):
+            if name.startswith(PROFILE):
+                profile = name.removeprefix(PROFILE)
+                with suppress(OutputError) if profile in known else nullcontext():
+                    calls = [one.removeprefix(CALL) for one in _names_in(root / name) if one.startswith(CALL)]
+                    found |= {(profile, call) for call in calls}
         return sorted(one for one in found if all(map(NAME.fullmatch, one)))  # `verify` names what is foreign
 
     def _call(self, profile: str, call: str) -> CallLedger:
@@ -226,6 +239,23 @@ class JsonLedger:
     def _save(self, profile: str, call: str, found: CallLedger) -> None:
         self._calls[profile, call] = found
         write_ledger(self.archive, profile, call, found)
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names in a folder; none if it is not there, or not a folder.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - a path for each name would cost more
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise OutputError(
+            f"the archive cannot be read: {folder}: {error.strerror or error}",
+            hint="correct the permissions, and run this again",
+        ) from error
 
 
 def ledger_path(archive: Archive, profile: str, call: str) -> Path:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TypeGuard
 
 from cdrctl.archive.ledgers import AnyLedger
-from cdrctl.archive.store import CALL, FIRST_LAYOUT, PROFILE, Archive, make_folder, replace_file, writing_archive
+from cdrctl.archive.store import (
+    CALL,
+    FIRST_LAYOUT,
+    PROFILE,
+    Archive,
+    make_folder,
+    remove_temporary_files,
+    replace_file,
+    writing_archive,
+)
 from cdrctl.errors import CdrctlError, ProviderError, RightsError
 
 NAME = "_not_offered.json"
@@ -51,7 +60,8 @@ def store_not_offered(archive: Archive, ledger: AnyLedger, profile: str, call: s
     path = _path(archive, profile, call)
     with writing_archive(path):
         make_folder(path.parent)
-        replace_file(path, json.dumps({"reason": why}).encode() + b"\n")
+        remove_temporary_files(path.parent, f"{call}.")
+        replace_file(path, json.dumps({"reason": why}).encode() + b"\n", f"{call}.")
     ledger.drop(profile, call)
 
 

@@ -15,7 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, make_folder, replace_file, writing_archive
+from cdrctl.archive.store import (
+    FIRST_LAYOUT,
+    LAYOUT,
+    Archive,
+    make_folder,
+    remove_temporary_files,
+    replace_file,
+    writing_archive,
+)
 from cdrctl.errors import ConfigurationError, OutputError
 
 NAMES = {FIRST_LAYOUT: "account.json", LAYOUT: "_account.json"}
@@ -92,8 +100,16 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     return Owner(provider, host, named, key, records)
 
 
-def write_owner(archive: Archive, profile: str, account: Account, records: str = "") -> None:
-    """Store the account whose records a profile's folder has; an unchanged file is not written again."""
+def write_owner(archive: Archive, profile: str, account: Account, records: str = "", whose: str = "") -> None:
+    """Store the account whose records a profile's folder has; an unchanged file is not written again.
+
+    Args:
+        archive: The archive.
+        profile: The profile.
+        account: The account.
+        records: The account that the records themselves name; empty if they name none.
+        whose: The call that is synced: runs of other calls may write the same file.
+    """
     path = path_of(archive, profile)
     before = None
     with suppress(ConfigurationError):
@@ -105,7 +121,8 @@ def write_owner(archive: Archive, profile: str, account: Account, records: str =
     plain = {"provider": now.provider, "host": now.host, "account": now.named, "key": now.key, "records": now.records}
     with writing_archive(path):
         make_folder(path.parent)
-        replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
+        remove_temporary_files(path.parent, f"{whose}.")
+        replace_file(path, json.dumps(plain, indent=1).encode() + b"\n", f"{whose}.")
 
 
 def is_same_account(owner: Owner, account: Account, profile: str) -> bool:

@@ -49,7 +49,8 @@ def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datet
         return
     if not adopt:
         _compare(archive, source, reach, read_at, written=owner is not None)
-    write_owner(archive, source.profile, account, owner.records if owner is not None else "")
+    records = owner.records if owner is not None else ""
+    write_owner(archive, source.profile, account, records, source.call.name)
 
 
 def check_records(archive: Archive, source: Source, came: Fetched, old: DayFile | None) -> None:
@@ -71,7 +72,7 @@ def check_records(archive: Archive, source: Source, came: Fetched, old: DayFile 
     if known and now and known != now:
         raise other_account_error(source.profile, f"{column} {known}", f"{column} {now}")
     if now and (owner is None or owner.records != now):
-        write_owner(archive, source.profile, source.account, now)
+        write_owner(archive, source.profile, source.account, now, source.call.name)
 
 
 def _account_in(line: bytes, column: str, header: bytes) -> str:

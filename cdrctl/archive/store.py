@@ -156,6 +156,7 @@ def open_or_create(folder: Path, zone: str | None, form: str | None, layout: int
     with writing_archive(folder):
         make_folder(folder)
         check_folder(folder)
+        remove_temporary_files(folder)
         replace_file(folder / settings.NAME, settings_text(archive.settings))
     return archive
 

@@ -164,6 +164,7 @@ class Workshop:
         case.lost += (wanted - found).total()
         case.doubled += (found - wanted).total()
         left = [path for path in folder.glob("*/*acme/**/*") if path.is_file() and not OURS.fullmatch(path.name)]
+        left += [path for path in folder.glob("**/.cdrctl-*") if path not in left]
         case.litter += len(left) + len(ended[1 if case.command != "verify --rebuild" else 2].out.splitlines())
         case.notes += [str(path.relative_to(folder)) for path in left]
         case.notes += [one.err for one in ended if one.code]

@@ -392,6 +392,23 @@ def test_a_layout_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> N
     assert getattr(failed.value, "exit_code", None) == 2
 
 
+def test_a_profile_whose_folder_cannot_be_read_is_left_out_of_no_list(plain: Bench) -> None:
+    """A link that leads to itself cannot be read by anybody, whatever their permissions are."""
+    plain.sync()
+    folder = plain.archive.profile_folder("acme")
+    folder.rename(plain.archive.folder / "moved")
+    folder.symlink_to(folder.name)
+    assert open_ledger(plain.archive).names() == [("acme", "cdrs")], "its ledger tells"
+    shutil.rmtree(plain.archive.folder / "_cdrctl" / "ledger")
+    with pytest.raises(OutputError, match="acme"):
+        open_ledger(plain.archive).names()
+    ledgers = plain.archive.folder / "_cdrctl" / "ledger"
+    ledgers.symlink_to(ledgers.name)
+    folder.unlink()
+    with pytest.raises(OutputError, match="ledger"):
+        open_ledger(plain.archive).names()
+
+
 def test_new_archives_have_the_present_layout(tmp_path: Path) -> None:
     archive = open_or_create(tmp_path / "archive", None, None)
     assert (archive.layout, archive.form) == (2, "parquet")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from cdrctl.archive import query
@@ -241,6 +242,16 @@ def test_a_file_may_lack_columns_and_have_others(tmp_path: Path, form: str) -> N
     told = "SELECT profile, duration, answered, extra->>'novel' FROM webex_cdrs WHERE date = '2026-11-10' ORDER BY ALL"
     assert [row[:3] for row in rows(archive.folder, told)] == [["acme", 5, None], ["globex", 5, None]]
     assert rows(archive.folder, told)[1][3] == "x"
+
+
+def test_a_parquet_file_that_another_program_wrote_is_a_gap(tmp_path: Path) -> None:
+    archive = made(tmp_path / "archive", "parquet")
+    path = archive.path("acme", "cdrs", "2026-11-10")
+    pq.write_table(pq.read_table(path).slice(1), path)
+    found, scan = asked(archive.folder, "SELECT count(*) FROM webex_cdrs WHERE profile = 'acme' AND date IS NOT NULL")
+    assert found == [[6]]
+    (gap,) = scan.gaps
+    assert str(path) in gap
 
 
 @pytest.mark.parametrize("form", FORMATS)

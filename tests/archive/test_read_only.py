@@ -84,14 +84,11 @@ def read_only_mount(folder: Path) -> None:
     """Mount the folder over itself, read-only, for this process alone."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = str(folder).encode()
-    for step in (
-        lambda: libc.unshare(NEW_NAMES),
-        lambda: libc.mount(b"none", b"/", None, PRIVATE | RECURSIVE, None),
-        lambda: libc.mount(name, name, None, BIND, None),
-        lambda: libc.mount(name, name, None, BIND | REMOUNT | READ_ONLY, None),
-    ):
-        if step():
-            raise OSError(ctypes.get_errno(), "cannot mount")
+    failed = libc.unshare(NEW_NAMES) or libc.mount(b"none", b"/", None, PRIVATE | RECURSIVE, None)
+    for flags in (BIND, BIND | REMOUNT | READ_ONLY):
+        failed = failed or libc.mount(name, name, None, flags, None)
+    if failed:
+        raise OSError(ctypes.get_errno(), "cannot mount")
 
 
 def codes(shell: Shell, enter: Callable[[Path], None]) -> dict[tuple[str, ...], int]:

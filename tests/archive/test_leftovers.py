@@ -1,0 +1,32 @@
+"""Temporary files of runs that were killed while they wrote the account of a profile, or the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdrctl.archive.owner import Account, write_owner
+from cdrctl.archive.store import open_or_create
+from tests.archive.sync_kit import new_bench
+
+
+def leave(folder: Path, whose: str = "") -> Path:
+    """Leave a temporary file, as a run does that is killed."""
+    path = folder / f".cdrctl-{whose}killed.part"
+    path.write_bytes(b"half")
+    return path
+
+
+def test_the_next_run_of_a_call_removes_what_it_left_beside_the_account(tmp_path: Path) -> None:
+    made = new_bench(tmp_path / "archive")
+    write_owner(made.archive, "acme", Account("test", "one", {}), whose="cdrs")
+    own, other = (leave(made.archive.profile_folder("acme"), whose) for whose in ("cdrs.", "legs."))
+    write_owner(made.archive, "acme", Account("test", "two", {}), whose="cdrs")
+    assert not own.exists()
+    assert other.exists(), "another run may be writing it"
+    made.ledger.close()
+
+
+def test_the_next_run_removes_what_the_creation_of_an_archive_left(tmp_path: Path) -> None:
+    left = leave(tmp_path)
+    open_or_create(tmp_path, None, "jsonl")
+    assert not left.exists()

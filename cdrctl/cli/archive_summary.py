@@ -67,6 +67,8 @@ def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], request
 
 
 def _report_job(session: Session, job: Job) -> None:
+    if job.outcome.not_offered and not session.reporter.as_json:  # a note has said so, once
+        return
     facts = _shown(session, {**facts_of([job.outcome])})
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)

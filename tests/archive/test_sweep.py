@@ -259,9 +259,10 @@ def test_the_first_reading_of_a_day_says_nothing_about_lateness(bench2: Bench) -
 @pytest.mark.slow
 def test_lateness_is_counted_by_age_and_survives_a_rebuild(bench2: Bench) -> None:
     settle(bench2)
-    bench2.records += [call("late", "2026-11-11T03:00:00Z")]
+    bench2.records += [call("late", "2026-11-11T03:00:00Z"), call("new", "2026-11-12T01:40:00Z")]
     bench2.sync()
     assert late(bench2, "2026-11-11") == Lateness(False, 0, {"1d": 1})
+    assert late(bench2, "2026-11-12") == Lateness(), "it is of a time that had not been read before"
     bench2.records += [call("later", f"{OLD}T08:00:00Z")]
     bench2.sync(sweep=WEEK)
     assert late(bench2) == Lateness(True, 1, {"7d": 1})
@@ -287,6 +288,8 @@ def test_a_changed_file_keeps_its_lateness_in_the_ledger(bench2: Bench) -> None:
     bench2.sync(sweep=WEEK)
     path = bench2.path(OLD)
     path.write_text(path.read_text().replace('"later"', '"other"'), encoding="utf-8")
+    rebuild_ledger(bench2.archive, {}, bench2.now)
+    bench2.ledger = JsonLedger(bench2.archive)
     bench2.sync(sweep=WEEK)
     assert late(bench2) == Lateness(True, 1, {"7d": 1})
 
@@ -305,6 +308,13 @@ def test_the_status_of_a_call_has_its_late_records_once_it_was_swept(bench2: Ben
     bench2.records += [call("later", f"{OLD}T08:00:00Z")]
     bench2.sync(sweep=WEEK)
     assert found() == 1
+
+
+def test_a_day_is_written_anew_if_only_its_lateness_changes() -> None:
+    ledger = CallLedger("test", NOW, {OLD: []})
+    before = ledger.day_text(OLD)
+    ledger.lateness[OLD] = Lateness(swept=True)
+    assert ledger.day_text(OLD) != before
 
 
 @pytest.mark.parametrize(("share", "lookback"), [(0.999, "2d"), (1.0, "more"), (0.99, None), (0.998, "1d")])

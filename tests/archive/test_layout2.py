@@ -97,6 +97,7 @@ def ids(bench: Bench, day: str = DAY) -> list[str]:
 # What is in a file
 
 
+@pytest.mark.slow
 @given(records=RECORDS, form=st.sampled_from([form for form in FORMATS if "csv" not in form]))
 @examples(200)
 def test_records_come_back_as_they_were_kept(

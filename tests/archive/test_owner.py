@@ -66,6 +66,7 @@ def records(content: bytes) -> set[str]:
     return {json.dumps(without_ours(line)) for line in content.decode().splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_another_account_is_refused_and_nothing_is_touched(
@@ -136,6 +137,7 @@ def test_an_archive_of_an_older_version_takes_the_account_unless_its_records_are
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_the_built_in_sandbox_is_one_account_on_every_run(shell: Shell) -> None:
     for _ in range(2):
         shell.run("sync", "sandbox", *INTO, "--call", "cdrs").ok()

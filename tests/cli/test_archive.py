@@ -206,6 +206,7 @@ def test_a_lost_ledger_is_rebuilt_without_any_request(shell: Shell, providers: S
     assert shell.run("coverage", *INTO).ok().out == before
 
 
+@pytest.mark.slow
 def test_a_lost_ledger_of_the_first_layout_is_rebuilt_by_verify(shell: Shell) -> None:
     begin_first_layout(shell.folder / "archive")
     shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
@@ -266,6 +267,7 @@ def test_complete_days_are_not_fetched_again(shell: Shell, providers: Sandbox, c
     assert len(providers.requests) - whole <= 10
 
 
+@pytest.mark.slow
 def test_no_more_profiles_than_jobs_are_synced_at_the_same_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     running, most = set(), 0
     sync_job = archive_run._sync_job
@@ -282,6 +284,7 @@ def test_no_more_profiles_than_jobs_are_synced_at_the_same_time(shell: Shell, mo
     assert shell.run("sync", "--all", *INTO, "--jobs", "0").code == 2
 
 
+@pytest.mark.slow
 def test_a_profile_is_disconnected_after_its_turn(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, most = 0, 0
     connected = connecting.connected

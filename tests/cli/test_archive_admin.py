@@ -84,6 +84,7 @@ def text_of(folder: Path) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_erase_shows_asks_erases_and_keeps_the_number_out(archive: Shell) -> None:
     """In JSON Lines, so that the whole archive can be read as text."""
     window = ("--since", "2026-11-09", "--until", "2026-11-11")

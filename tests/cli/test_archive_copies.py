@@ -29,6 +29,7 @@ def numbers(shell: Shell, folder: str) -> list[str]:
     return [one.get("caller_number") or "" for one in lines]
 
 
+@pytest.mark.slow
 def test_a_copy_has_other_numbers_and_names_and_the_same_counts(archive: Shell) -> None:
     archive.run("archive", "pseudonymise", "archive", "copy").ok()
     before, after = numbers(archive, "archive"), numbers(archive, "copy")
@@ -43,6 +44,7 @@ def test_a_copy_has_other_numbers_and_names_and_the_same_counts(archive: Shell) 
     assert shown[0] == shown[1]
 
 
+@pytest.mark.slow
 def test_no_record_of_a_provider_gets_into_a_copy(archive: Shell, providers: Sandbox) -> None:
     archive.run("archive", "pseudonymise", "archive", "copy").ok()
     archive.run("archive", "convert", "copy", "copy2", "-f", "csv").ok()
@@ -54,6 +56,7 @@ def test_no_record_of_a_provider_gets_into_a_copy(archive: Shell, providers: San
     assert len(providers.requests) == asked
 
 
+@pytest.mark.slow
 def test_a_key_gives_the_same_copy_again(archive: Shell) -> None:
     words = ("archive", "pseudonymise", "archive")
     archive.run(*words, "one", "--key-file", "key").ok()

@@ -100,6 +100,7 @@ def test_no_secret_is_read_and_nothing_is_sent(shell: Shell, providers: Sandbox)
     assert not Path("ran").exists()
 
 
+@pytest.mark.slow
 def test_a_profile_need_not_be_configured_any_more(shell: Shell) -> None:
     archive(shell, "webex", "kazoo")
     expected = shell.run("webex", "cdrs", *YESTERDAY, *FROM, "--schema", "common").ok().lines

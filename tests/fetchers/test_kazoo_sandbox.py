@@ -148,6 +148,7 @@ def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, 
         assert run.gaps == []
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("limit", ["3600", pytest.param("86400", marks=pytest.mark.slow)])

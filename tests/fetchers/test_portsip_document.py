@@ -185,6 +185,7 @@ def test_change_of_any_field_of_a_response_is_a_fault(traffic: Traffic, way: str
     assert len(fullest) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["renamed", "of another type"])
 def test_change_of_any_field_of_a_request_is_a_fault(traffic: Traffic, way: str) -> None:
     fullest: dict[str, httpx.Response] = {}

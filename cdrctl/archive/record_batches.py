@@ -72,7 +72,7 @@ class ArchivedBatch(RecordBatch):
         """
         if self._starts is None:
             if any(row.start == UNPLACED for row in self._rows):
-                raise ValueError
+                raise ValueError("the start of a record is unknown")
             self._starts = [_EPOCH + timedelta(milliseconds=row.start) for row in self._rows]
         return self._starts
 

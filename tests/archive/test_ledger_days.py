@@ -124,3 +124,13 @@ def test_a_file_that_may_be_there_is_not_deleted(tmp_path: Path) -> None:
     assert size_of(str(tmp_path / "gone")) is None
     assert size_of(str(tmp_path)) == NOT_A_FILE
     assert size_of(str(tmp_path / ("x" * 300))) == NOT_A_FILE, "the system cannot tell"
+
+
+def test_a_day_with_another_file_is_written_anew(archive: Archive) -> None:
+    found = read_ledger(archive, "acme", "cdrs")
+    assert found is not None
+    before = found.day_text("2026-11-09")
+    found.files["2026-11-09"] = file_entry(archive, NAMES, "cd" * 32, 4, 100)
+    assert found.day_text("2026-11-09") == before.replace(b"ab" * 32, b"cd" * 32).replace(
+        b'"records":3,"bytes"', b'"records":4,"bytes"'
+    )

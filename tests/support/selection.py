@@ -13,13 +13,16 @@ from tests.support.bench import Subject
 MOST = 4
 """How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
 
+MANY = 12
+"""How many slow cases `.ci/run` runs of another test: they take less than half a second each."""
+
 
 def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
     If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast and the others
-    are `slow`. Of a test with the marker `thin`, and of one whose every case is `slow` or starts processes, four of
-    these cases stay and the rest is `full`. Which they are depends on their names, so that tests keep different
+    are `slow`. Twelve of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
+    case is `slow` or starts processes, four stay. Which they are depends on their names, so that tests keep different
     switches, faults and sign-ins.
     """
     _mark_fast(items)
@@ -28,9 +31,9 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
         groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for group in groups.values():
         slow = [item for item in group if _has(item, "slow", "process") and not _has(item, "full")]
-        if _has(group[0], "thin") or all(_has(item, "slow", "process", "full") for item in group):
-            for item in sorted(slow, key=_number)[MOST:]:
-                item.add_marker(pytest.mark.full)
+        long = _has(group[0], "thin") or all(_has(item, "slow", "process", "full") for item in group)
+        for item in sorted(slow, key=_number)[MOST if long else MANY :]:
+            item.add_marker(pytest.mark.full)
 
 
 def _has(item: pytest.Item, *names: str) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 from cdrctl.archive.intervals import is_dated_after
 from cdrctl.archive.layout2 import READINGS
 from cdrctl.archive.ledger import KeptCall
-from cdrctl.archive.ledger2 import JsonLedger, is_retired
-from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, sync_folder, writing_archive
+from cdrctl.archive.ledger2 import JsonLedger, is_retired, ledger_path
+from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, remove_temporary_files, sync_folder, writing_archive
 from cdrctl.errors import ConfigurationError
 
 CLOCK_DOUBT = timedelta(days=7)
@@ -87,6 +87,7 @@ def retire(archive: Archive, ledger: JsonLedger, kept: KeptCall, before: date) -
         OutputError: The archive cannot be written.
     """
     with ledger.writing(), writing_archive(archive.profile_folder(kept.profile)):
+        remove_temporary_files(ledger_path(archive, kept.profile, kept.call).parent, f"{kept.call}.")
         found = old_days(archive, ledger, kept, before)
         if found.days or any(is_retired(day, found.before) for day in ledger.readings(kept.profile, kept.call)):
             ledger.retire(kept.profile, kept.call, found.before, lambda: _remove(archive, kept, found.before))

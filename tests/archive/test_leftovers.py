@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+from cdrctl.archive.ledger2 import JsonLedger, ledger_path
 from cdrctl.archive.owner import Account, write_owner
+from cdrctl.archive.retain import retire
 from cdrctl.archive.store import open_or_create
 from tests.archive.sync_kit import new_bench
 
@@ -30,3 +33,13 @@ def test_the_next_run_removes_what_the_creation_of_an_archive_left(tmp_path: Pat
     left = leave(tmp_path)
     open_or_create(tmp_path, None, "jsonl")
     assert not left.exists()
+
+
+def test_a_removal_of_old_days_that_has_nothing_to_do_removes_what_the_last_one_left(tmp_path: Path) -> None:
+    made = new_bench(tmp_path / "archive")
+    made.sync()
+    assert isinstance(made.ledger, JsonLedger)
+    left = leave(ledger_path(made.archive, "acme", "cdrs").parent, "cdrs.")
+    assert retire(made.archive, made.ledger, made.ledger.kept()[0], date(2026, 11, 1)).days == 0
+    assert not left.exists()
+    made.ledger.close()

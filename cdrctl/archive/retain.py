@@ -87,11 +87,16 @@ def retire(archive: Archive, ledger: JsonLedger, kept: KeptCall, before: date) -
         OutputError: The archive cannot be written.
     """
     with ledger.writing(), writing_archive(archive.profile_folder(kept.profile)):
-        remove_temporary_files(ledger_path(archive, kept.profile, kept.call).parent, f"{kept.call}.")
+        remove_leftovers(archive, kept)
         found = old_days(archive, ledger, kept, before)
         if found.days or any(is_retired(day, found.before) for day in ledger.readings(kept.profile, kept.call)):
             ledger.retire(kept.profile, kept.call, found.before, lambda: _remove(archive, kept, found.before))
     return found
+
+
+def remove_leftovers(archive: Archive, kept: KeptCall) -> None:
+    """Remove the temporary ledger of a run that was killed. The lock of the call must be held."""
+    remove_temporary_files(ledger_path(archive, kept.profile, kept.call).parent, f"{kept.call}.")
 
 
 def _remove(archive: Archive, kept: KeptCall, before: date) -> None:

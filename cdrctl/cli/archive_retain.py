@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,8 @@ def retain(
         )
         total = {"days": sum(one.days for one in found), "records": sum(one.records for one in found)}
         if dry_run or not found:
+            if not dry_run:
+                _clean_up(archive, kept)
             opened.reporter.summary({**total, "removed": 0})
         elif agreed(opened, f"Remove {total['records']} records of {total['days']} days for good?", yes=yes):
             removed = _retire(archive, kept, first)
@@ -102,6 +104,17 @@ def _first_day(
         )
     check_clock(ledger, kept, now)
     return first_day_kept(archive, now, wanted)
+
+
+def _clean_up(archive: Archive, kept: list[KeptCall]) -> None:
+    """Remove what a killed run left behind of calls that no other run writes."""
+    from cdrctl.archive.ledgers import call_lock
+    from cdrctl.archive.retain import remove_leftovers
+    from cdrctl.archive.store import writing_archive
+
+    for one in kept:
+        with suppress(LockedError), call_lock(archive, one.profile, one.call), writing_archive(archive.folder):
+            remove_leftovers(archive, one)
 
 
 def _retire(archive: Archive, kept: list[KeptCall], first: date) -> int:

@@ -10,6 +10,7 @@ from cdrctl.archive.owner import Account, write_owner
 from cdrctl.archive.retain import retire
 from cdrctl.archive.store import open_or_create
 from tests.archive.sync_kit import new_bench
+from tests.support.runner import run
 
 
 def leave(folder: Path, whose: str = "") -> Path:
@@ -43,3 +44,15 @@ def test_a_removal_of_old_days_that_has_nothing_to_do_removes_what_the_last_one_
     assert retire(made.archive, made.ledger, made.ledger.kept()[0], date(2026, 11, 1)).days == 0
     assert not left.exists()
     made.ledger.close()
+
+
+def test_the_command_that_removes_old_days_cleans_up_too(tmp_path: Path) -> None:
+    made = new_bench(tmp_path / "archive")
+    made.sync()
+    made.ledger.close()
+    left = leave(ledger_path(made.archive, "acme", "cdrs").parent, "cdrs.")
+    words = ("archive", "retain", "--into", tmp_path / "archive", "--before", "2026-11-01")
+    run(*words, "--dry-run").ok()
+    assert left.exists()
+    run(*words, "--yes").ok()
+    assert not left.exists()

@@ -52,17 +52,8 @@ With these the list can be shown, and one command run, without loading the files
 
 TITLES = {
     "Providers": tuple(PROVIDERS),
-    "Several profiles and archives": (
-        "export",
-        "calls",
-        "sync",
-        "fill",
-        "coverage",
-        "verify",
-        "plan",
-        "sql",
-        "archive",
-    ),
+    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan", "sql", "archive"),
+    "Whole calls": ("calls", "stats", "report", "size"),
     "Setup and troubleshooting": ("init", "profile", "doctor", "fields", "sandbox", "help"),
 }
 """The groups of commands in the help, by title."""

@@ -82,7 +82,6 @@ FORM = option(
     examples=(
         "cdrctl sync sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz",
-        "cdrctl sync sandbox --into archive --since 9d && cdrctl sync sandbox --into archive --sweep 7d",
     ),
 )
 def sync(

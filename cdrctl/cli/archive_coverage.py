@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
         "cdrctl sync sandbox --into archive --since 9d && cdrctl coverage --into archive --check --since 8d --until 5d",
-        "cdrctl sync sandbox --into archive --sweep 7d && cdrctl coverage --into archive --lateness",
     ),
 )
 def coverage(

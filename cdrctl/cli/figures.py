@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows
@@ -74,12 +75,10 @@ def check_installed(command: str) -> None:
     Raises:
         ConfigurationError: It is not.
     """
-    try:
-        import duckdb  # noqa: F401 - what imports it later reports no missing package
-    except ImportError:
+    if find_spec("duckdb") is None:  # it is loaded later: it reports what is left of it if the program ends at once
         raise ConfigurationError(
             f"cdrctl {command} needs duckdb, which is not installed", hint="pip install 'cdrctl[duckdb]'"
-        ) from None
+        )
 
 
 def calls_request(session: Session, given: Mapping[str, Any]) -> ExportRequest:

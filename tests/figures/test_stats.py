@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import cdrctl
 from cdrctl import sandbox
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import truth_of
@@ -22,6 +26,7 @@ from tests.support.runner import Ran, Shell
 NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
 WINDOW = ("--since", "2026-11-10", "--until", "2026-11-12")
 CSV = ("-f", "csv")
+ROOT = Path(cdrctl.__file__).parents[1]
 pytestmark = pytest.mark.slow  # an archive for all tests; test_figures has the figures
 
 
@@ -153,3 +158,17 @@ def test_no_calls_have_counts_of_zero_and_no_quotients(shell: Shell) -> None:
     found = values_of(shell.run("stats", "none.jsonl", *WINDOW, *CSV).ok())
     assert found["calls"] == "0"
     assert found["asr"] == ""
+
+
+@pytest.mark.process
+def test_a_refused_command_prints_its_message_alone(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "cdrctl", "stats", "gone.jsonl"],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 2, ran.stderr

@@ -45,7 +45,7 @@ def is_written(archive: Archive, path: Path, sha256: str) -> bool:
 
 
 def deleted_contents(archive: Archive, path: Path) -> Contents | None:
-    """Return what a day's file had that is not there any more; None if what is beside it does not tell.
+    """Return the known contents of a day's file that was deleted; None if nothing beside it has them.
 
     Raises:
         OSError: What is beside it cannot be read.

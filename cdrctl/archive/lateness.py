@@ -73,7 +73,7 @@ def observe(
     *,
     complete: bool,
 ) -> Lateness | None:
-    """Return what a reading tells about the lateness of its day; None if it tells nothing.
+    """Return the lateness that a reading adds to its day; None if the reading adds none.
 
     Args:
         window: The window that was read.

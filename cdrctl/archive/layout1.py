@@ -73,7 +73,7 @@ def contents_of(path: Path) -> Contents | None:
 
 
 def deleted_contents(path: Path) -> Contents | None:
-    """Return what a day's file had that is not there any more, as its index tells; None if there is none."""
+    """Return the contents of a day's file that was deleted, from its index; None without an index."""
     for one in path.parent.glob(".cdrs.*.index"):
         sha256 = one.name.removeprefix(".cdrs.").removesuffix(".index")
         index = read_index(path, sha256)

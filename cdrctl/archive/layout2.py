@@ -137,7 +137,7 @@ def _contents(path: Path) -> Contents | None:
 
 
 def deleted_contents(path: Path) -> Contents | None:
-    """Return what a day's file had that is not there any more, as its readings tell; None if there are none.
+    """Return the contents of a day's file that was deleted, from its readings; None without readings.
 
     Raises:
         OSError: The readings cannot be read.

@@ -121,7 +121,7 @@ def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datet
 
 
 def _day_of_file(archive: Archive, path: Path, before: _Old) -> tuple[_Day, Difference | None]:
-    """Return what a file tells of its day, and its difference if it does not.
+    """Return the contents of a day's file; if they are not known, how the file differs.
 
     Raises:
         OSError: The file cannot be read.

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from pydantic_core import from_json
 
-from cdrctl.calls.recognition import Recognized, is_call, recognize
+from cdrctl.calls.recognition import Recognized, fits, is_call, recognize
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.records.events import Page, Record
 from cdrctl.windows import rfc3339
@@ -52,12 +52,11 @@ class LegFile:
         Raises:
             UsageError: A record is of another provider.
         """
-        keys = None
+        known: set[frozenset[str]] = set()  # the sets of fields that have been looked at
         while some := list(islice(self.records, AT_ONCE)):
-            if keys is None:
-                keys = set(some[0])
-            for record in some:
-                if keys.isdisjoint(record):
+            for fields in {frozenset(record) for record in some} - known:
+                known.add(fields)
+                if self.kind is not None and not fits(dict.fromkeys(fields), self.kind.call):
                     raise UsageError(
                         f"{self.name} has records of different kinds", hint="give each kind in a file of its own"
                     )

@@ -150,8 +150,6 @@ def _queue_wait(queue: Part | None, answered_by: Part | None) -> int | None:
     """Return the seconds from entering the queue to a person's answer, or to leaving it; None if it is not told."""
     if queue is None or queue.party != "queue":
         return None
-    if queue.queue_wait is not None:
-        return queue.queue_wait
     since = queue.start if queue.answer is None else queue.answer
     until = queue.end if answered_by is None else answered_by.answer
     if since is None or until is None or until < since:

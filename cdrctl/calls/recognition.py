@@ -40,7 +40,7 @@ def is_call(record: Record) -> bool:
 
 
 def recognize(record: Record, provider: str | None, where: str) -> Recognized:
-    """Return what a record is.
+    """Return the provider, the call and the form of a record.
 
     Args:
         record: The first record of a file.
@@ -72,6 +72,11 @@ def recognize(record: Record, provider: str | None, where: str) -> Recognized:
         raise UsageError(f"the first record of {where} is not a leg {of}", hint=hint)
     loaded, call = best
     return Recognized(loaded, call, _is_native(record, call.columns))
+
+
+def fits(record: Record, call: Call) -> bool:
+    """Return whether a later record of a file is of the same call: most of its fields are columns of it."""
+    return _share({name.casefold() for name in record}, call.columns) >= _SHARE
 
 
 def check_provider(name: str | None) -> None:

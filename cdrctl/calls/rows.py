@@ -35,7 +35,6 @@ class Told:
         window: The window on the start of the call; None for all calls.
         known: The window whose legs were read; None for all legs. A call that reaches beyond it may be incomplete.
         reach: How long after the end of a call another leg may join it.
-        lacks: Columns that the provider tells nothing of.
         boxes: Numbers of voicemail boxes, where the provider does not mark them.
         queues: Names or numbers of queues, where the provider does not tell them from other services.
     """
@@ -45,7 +44,6 @@ class Told:
     window: Window | None = None
     known: Window | None = None
     reach: timedelta = REACH
-    lacks: Mapping[str, str] | None = None
     boxes: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
 
@@ -274,7 +272,12 @@ _PATH = next(at for at, column in enumerate(CALL) if column.name == "path")
 
 
 def selected_rows(
-    pages: Iterable[list[Row]], at: Sequence[int], keep: Callable[[list[Row]], list[Row]] | None, *, keys: bool
+    pages: Iterable[list[Row]],
+    at: Sequence[int],
+    keep: Callable[[list[Row]], list[Row]] | None,
+    *,
+    keys: bool,
+    people: bool = False,
 ) -> Iterator[list[Row]]:
     """Yield the wanted rows of calls, with the columns at these positions.
 
@@ -283,9 +286,11 @@ def selected_rows(
         at: The positions of the columns.
         keep: Leaves the wanted rows of a page; None if all are wanted.
         keys: Each row begins with its key, as databases need it.
+        people: Lists become text that people read.
     """
     for page in pages:
         rows = page if keep is None else keep(page)
+        rows = for_people(rows) if people else rows
         if rows:
             yield [[*([key_of(row)] if keys else []), *(row[one] for one in at)] for row in rows]
 

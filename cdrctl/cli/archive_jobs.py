@@ -136,7 +136,7 @@ def _settings_in(folder: Path | None) -> Settings:
     """Return the settings of the archive in a folder; those of a new one if there is none, or it cannot be reached."""
     from cdrctl.archive.settings import NAME, Settings, read_settings
 
-    with suppress(OSError):  # whoever opens the archive reports it
+    with suppress(OSError):  # opening the archive reports it
         if folder is not None and (folder / NAME).is_file():
             return read_settings(folder / NAME)
     return Settings("UTC", "jsonl")

@@ -110,7 +110,8 @@ class Joining:
         boxes: Numbers of voicemail boxes.
         queues: Names or numbers of queues.
         cover: Receives the window of a profile, and its gaps.
-        consume: Receives the pages of calls; None to write them.
+        consume: Receives the pages of calls, and a function that tells afterwards whether a source failed; None to
+            write the pages.
         calls_too: Files may have whole calls.
     """
 
@@ -118,7 +119,7 @@ class Joining:
     boxes: frozenset[str]
     queues: frozenset[str] = frozenset()
     cover: Callable[[Window, Sequence[Gap]], None] = lambda _window, _gaps: None
-    consume: Callable[[Iterable[Sequence[Row]]], None] | None = None
+    consume: Callable[[Iterable[Sequence[Row]], Callable[[], bool]], None] | None = None
     calls_too: bool = False
 
 
@@ -219,14 +220,24 @@ def _positions(request: ExportRequest) -> list[int]:
     return list(range(len(CALL))) if needed is None else [at[name] for name in needed]
 
 
+def legs_schema(provider: Provider, call: Call, log: Log, *, strict: bool) -> Schema:
+    """Return the schema that makes parts of calls of the records of a call; what does not fit it is logged."""
+    from cdrctl.calls.rows import parts_schema
+    from cdrctl.records.schemas import native
+
+    assert call.common is not None  # noqa: S101 - legs are CDRs
+    warn = drift(log, f"{provider.name} {call.name}", strict=strict)
+    inner = native(call.columns, None, warn, call.expected)
+    return parts_schema(inner, call.common, joins_of(provider.name)[call.name])
+
+
 def _read_part(
     session: Session, part: Part, request: ExportRequest, *, joining: Joining
 ) -> Generator[list[Row], None, None]:
     """Yield the rows of the calls of one profile."""
-    from cdrctl.calls.rows import Told, parts_schema
+    from cdrctl.calls.rows import Told
     from cdrctl.export.pipeline import read
     from cdrctl.export.rows import Tally
-    from cdrctl.records.schemas import native
 
     provider, profile = part.provider, part.profile
     assert provider is not None  # noqa: S101 - a part that runs has both
@@ -241,15 +252,12 @@ def _read_part(
     now = the_clock(session).now()
     asked = request.window.read(call.timing.default_since, profile.settings, now)
     legs = ExportRequest(window=around(asked, joining.margin, call, now), jobs=request.jobs, strict=request.strict)
-    warn = drift(log, f"{provider.name} {call.name}", strict=request.strict)
-    joins = joins_of(provider.name)[call.name]
-    assert call.common is not None  # noqa: S101 - legs are CDRs
-    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+    schema = legs_schema(provider, call, log, strict=request.strict)
     opened = open_call(session, provider, call, profile, legs, usual_options(session, call), log)
     tally = Tally()
     known = legs.window.read(None, None, now)
     marks = {"boxes": joining.boxes, "queues": joining.queues}
-    told = Told(provider.name, part.name, asked, known, joining.margin, joins.lacks, **marks)
+    told = Told(provider.name, part.name, asked, known, joining.margin, **marks)
     pages = read(opened, legs, schema, tally, recent_noted=True)
     with closing(pages):
         yield from wanted_rows(pages, told, request, part.tally, log, now)
@@ -262,11 +270,13 @@ def _read_archived_part(
     session: Session, part: ArchivedPart, reading: Reading, log: Log, *, joining: Joining
 ) -> Generator[list[Row], None, None]:
     """Yield the rows of the calls of one profile in an archive."""
-    from cdrctl.calls.rows import Told, parts_schema
+    from cdrctl.calls.rows import Told
     from cdrctl.export.rows import Tally
-    from cdrctl.records.schemas import native
 
     provider, call = reading.provider, reading.source.records
+    best = next(iter(joins_of(provider.name)))
+    if call.name != best:
+        log("note", f"the archive has {call.name} and no {best}, so phones that rang and transfers may be left out")
     asked = reading.window(log)
     margin = joining.margin
     begins = reading.source.kept.begins
@@ -274,12 +284,9 @@ def _read_archived_part(
     window = TypedWindow(rfc3339(since), rfc3339(asked.until + margin), windows.zone("UTC"))
     known = Window(since, asked.until + margin)
     legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
-    warn = drift(log, f"{provider.name} {call.name}", strict=reading.request.strict)
-    joins = joins_of(provider.name)[call.name]
-    assert call.common is not None  # noqa: S101 - legs are CDRs
-    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+    schema = legs_schema(provider, call, log, strict=reading.request.strict)
     marks = {"boxes": joining.boxes, "queues": joining.queues}
-    told = Told(provider.name, part.name, asked, known, margin, joins.lacks, **marks)
+    told = Told(provider.name, part.name, asked, known, margin, **marks)
     tally = Tally()
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
         yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now)
@@ -309,24 +316,17 @@ def wanted_rows(
     pages: Iterable[Sequence[Any]], told: Told, request: ExportRequest, tally: Tally, log: Log, now: datetime
 ) -> Generator[list[Row], None, None]:
     """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
-    from cdrctl.calls.rows import EDGE, call_rows, for_people, selected_rows
+    from cdrctl.calls.rows import EDGE, call_rows
 
-    zone = request.window.zone or windows.zone("UTC")
-    whole = Schema(CALL, lambda _page: [])
-    keep: Any = row_filter(
-        request.selection, whole, zone=zone, now=now, warn=lambda text: log("warning", text), unseen=set()
-    )
     at_edge = 0
 
     def counted() -> Generator[list[Row], None, None]:
         nonlocal at_edge
         for page in call_rows(pages, told):
             at_edge += sum(row[_WHY] == EDGE for row in page)
-            yield for_people(page) if request.output.format == "table" else page
+            yield page
 
-    for page in selected_rows(counted(), _positions(request), keep, keys=request.output.record_keys):
-        tally.records += len(page)
-        yield page
+    yield from wanted_calls(counted(), None, request, tally, log, now)
     if at_edge:
         gap = Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window")
         tally.gaps.append(gap)
@@ -345,7 +345,8 @@ def wanted_calls(
         request.selection, whole, zone=zone, now=now, warn=lambda text: log("warning", text), unseen=set()
     )
     inside = pages if window is None else ([row for row in page if _is_in(row, window)] for page in pages)
-    for page in selected_rows(inside, _positions(request), keep, keys=request.output.record_keys):
+    people = request.output.format == "table"
+    for page in selected_rows(inside, _positions(request), keep, keys=request.output.record_keys, people=people):
         tally.records += len(page)
         yield page
 

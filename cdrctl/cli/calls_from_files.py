@@ -12,18 +12,18 @@ from cdrctl import windows
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.files import LegFile, group_by_provider, open_file
 from cdrctl.calls.recognition import Recognized, check_provider
-from cdrctl.calls.rows import Told, parts_schema
+from cdrctl.calls.rows import Told
 from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.exporting import conclude, counted
-from cdrctl.cli.output_options import data, drift, local_zone, render_options
+from cdrctl.cli.output_options import data, local_zone, render_options
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call, joins_of
+from cdrctl.fetchers import Call
 from cdrctl.records.columns import is_text, reader_of
 from cdrctl.records.events import Event, Gap, Note, Row
-from cdrctl.records.schemas import Schema, native
+from cdrctl.records.schemas import Schema
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def write_from_files(
     pages = _rows(session, request, files, joining, tally)
     if joining.consume is not None:
         with closing(pages), counted(session, tally, dict, started):
-            joining.consume(pages)
+            joining.consume(pages, lambda: any(one.unread for one in files))
         conclude(tally, request)
         return
     with data(session, request.output) as out, closing(pages), counted(session, tally, dict, started):
@@ -85,7 +85,7 @@ def _rows(
     asked = _window(request, now)
     for name, some in group_by_provider(files).items():
         marks = {"boxes": joining.boxes, "queues": joining.queues}
-        told = Told(name, "", asked, None, joining.margin, None, **marks)
+        told = Told(name, "", asked, None, joining.margin, **marks)
         parts = (page for kind, group in _by_kind(some) for page in _parts(session, request, kind, group))
         yield from wanted_rows(parts, told, request, tally, log, now)
     for one in files:
@@ -136,16 +136,15 @@ def _parts(
     session: Session, request: ExportRequest, kind: Recognized, files: Sequence[LegFile]
 ) -> Iterator[Sequence[Any]]:
     """Yield pages of the parts of all legs in files of one call; a leg that comes twice counts once."""
+    from cdrctl.cli.calls import legs_schema
+
     log = session.reporter.log
     call = _native_call(kind.call) if kind.native else kind.call
     zone = str(request.window.zone or windows.zone("UTC"))
     context = {"timezone": zone} if any(column.key == "@timezone" for column in call.columns) else {}
     if context and not kind.native and request.window.zone is None:
         log("note", f"times of {kind.provider.title} are read as UTC; --tz names the zone of the account")
-    warn = drift(log, f"{kind.provider.name} {call.name}", strict=request.strict)
-    joins = joins_of(kind.provider.name)[kind.call.name]
-    assert call.common is not None  # noqa: S101 - legs are CDRs
-    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+    schema = legs_schema(kind.provider, call, log, strict=request.strict)
 
     def events() -> Iterator[Event]:
         for one in files:

@@ -85,13 +85,14 @@ class Together:
         name: The name of the table.
         call_of: Returns the call of a provider whose records are read.
         read: Yields the rows of one part.
-        consume: Receives the pages of all parts; None to write them.
+        consume: Receives the pages of all parts, and a function that tells afterwards whether a part failed; None to
+            write the pages.
     """
 
     name: str
     call_of: Callable[[Provider], Call]
     read: Callable[[Session, Part, ExportRequest], Generator[Page, None, None]]
-    consume: Callable[[Iterable[Page]], None] | None = None
+    consume: Callable[[Iterable[Page], Callable[[], bool]], None] | None = None
 
 
 def export_together(session: Session, given: Mapping[str, Any]) -> None:
@@ -157,7 +158,7 @@ def write_together(
         merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole, kind))
         if kind.consume is not None:
             with closing(merged):
-                kind.consume(merged)
+                kind.consume(merged, lambda: any(part.error is not None for part in parts))
         else:
             with data(session, request.output) as out, closing(merged) as pages:  # threads end before their clients
                 write(pages, request, schema, whole, session.reporter.log, out, look)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -100,13 +101,24 @@ class Coverage:
     Args:
         window: The window, of the profile whose window is the longest.
         known: The parts of it that are known for every profile; None if a part is missing, and which is unknown.
+        failed: Whether a profile or a file could not be read as a whole.
     """
 
     window: Window | None = None
     known: list[Window] | None = None
+    failed: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def lose(self) -> None:
+        """Take note that a profile or a file could not be read as a whole: no hour is known to be complete."""
+        self.known, self.failed = None, True
 
     def add(self, window: Window, gaps: Sequence[Gap]) -> None:
-        """Add the window of a profile, and its gaps."""
+        """Add the window of a profile, and its gaps; profiles are read in threads."""
+        with self._lock:
+            self._add(window, gaps)
+
+    def _add(self, window: Window, gaps: Sequence[Gap]) -> None:
         from cdrctl.archive.intervals import overlap, subtract
 
         holes = [gap.window for gap in gaps]
@@ -171,9 +183,9 @@ def measured(
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
     for found in calls.measure(one, keys, parameters, untold):
         known, hours = coverage.hours(None if day is None else found.group[day], zone)
-        if hours is None or known == hours:
+        if not coverage.failed and (hours is None or known == hours):
             yield found
             continue
-        lacking = "an unknown part" if known is None else f"{hours - known:g} of {hours:g} hours"
+        lacking = "an unknown part" if known is None or hours is None else f"{hours - known:g} of {hours:g} hours"
         why = "; ".join(filter(None, (f"the calls of {lacking} are missing", found.why)))
         yield replace(found, value=found.value if request.allow_partial else None, why=why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,8 +34,8 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
     prepare_messages(session, path)
     coverage = Coverage()
 
-    def consume(pages: Iterable[Sequence[Row]]) -> None:
-        text = _page(request, given, coverage, pages)
+    def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
+        text = _page(request, given, coverage, pages, failed)
         with data(session, Output(path=path, pager=False)) as out:
             out.write(text.encode("utf-8", "replace"))
 
@@ -43,7 +43,13 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
     run_calls(session, given, request, joining)
 
 
-def _page(request: ExportRequest, given: Mapping[str, Any], coverage: Coverage, pages: Iterable[Sequence[Row]]) -> str:
+def _page(
+    request: ExportRequest,
+    given: Mapping[str, Any],
+    coverage: Coverage,
+    pages: Iterable[Sequence[Row]],
+    failed: Callable[[], bool],
+) -> str:
     """Return the text of the report."""
     from cdrctl.figures.engine import open_calls
     from cdrctl.figures.page import page
@@ -53,6 +59,8 @@ def _page(request: ExportRequest, given: Mapping[str, Any], coverage: Coverage, 
     limits = read_limits(given)
     with open_calls(str(zone)) as calls:
         calls.add(pages)
+        if failed():
+            coverage.lose()
 
         def measure(name: str, by: str | None) -> list[Measured]:
             return list(measured(calls, name, KEYS[by] if by else (), limits, coverage, request, zone))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +66,14 @@ def stats(session: Session, given: Mapping[str, Any]) -> None:
     prepare_messages(session, output.path)
     coverage = Coverage()
 
-    def consume(pages: Iterable[Sequence[Row]]) -> None:
+    def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
         from cdrctl.figures.engine import open_calls
 
         zone = request.window.zone or windows.zone("UTC")
         with open_calls(str(zone)) as calls:
             calls.add(pages)
+            if failed():
+                coverage.lose()
             _write(session, request, output, asked, coverage, calls)
 
     joining = replace(read_joining(given), cover=coverage.add, consume=consume, calls_too=True)
@@ -79,7 +81,7 @@ def stats(session: Session, given: Mapping[str, Any]) -> None:
 
 
 def _asked(given: Mapping[str, Any]) -> Asked:
-    """Return what figures are asked for.
+    """Return the figures, their groups and their limits from the options.
 
     Raises:
         UsageError: An option cannot be read.

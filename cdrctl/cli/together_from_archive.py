@@ -46,13 +46,14 @@ class TogetherFromArchive:
         name: The name of the table.
         calls_of: Returns the names of the calls of a provider that may be read, the best first.
         read: Yields the rows of one part, and counts them in the part.
-        consume: Receives the pages of all parts; None to write them.
+        consume: Receives the pages of all parts, and a function that tells afterwards whether a part failed; None to
+            write the pages.
     """
 
     name: str
     calls_of: Callable[[Provider], Sequence[str]]
     read: Callable[[Session, ArchivedPart, Reading, Log], Generator[Page, None, None]]
-    consume: Callable[[Iterable[Page]], None] | None = None
+    consume: Callable[[Iterable[Page], Callable[[], bool]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ def write_from_archive(
             pages = writing.enter_context(closing(_pages(reader, parts, whole)))
             writing.enter_context(counted(session, whole, dict, started))
             if kind.consume is not None:
-                kind.consume(pages)
+                kind.consume(pages, lambda: any(part.error is not None or part.gap is not None for part in parts))
             else:
                 write(pages, request, schema, whole, log, out, look)
             reader.note_recent()

@@ -88,5 +88,8 @@ def explain(one: Figure, parameters: dict[str, object]) -> str:
     for name, value in parameters.items():
         shown = f"'{value}'" if isinstance(value, str) else str(value)
         statement = re.sub(rf"\${name}\b", shown, statement)
-    lines = [f"{one.name}: {one.title} ({one.unit})", "", one.definition, f"Source: {one.source}.", "", statement, ""]
+    named = {"$hours": "the hours of the window", "$until": "the end of the window"}
+    notes = [f"Write {what} for {name}." for name, what in named.items() if name in statement]
+    lines = [f"{one.name}: {one.title} ({one.unit})", "", one.definition, f"Source: {one.source}.", *notes]
+    lines += ["", statement, ""]
     return "\n".join(lines)

@@ -27,7 +27,7 @@ def clock(seconds: float) -> str:
 
 
 def made_of(one: Measured) -> str | None:
-    """Return what a quotient is made of."""
+    """Return the numerator and the denominator of a figure as text; None if it is no quotient."""
     if one.denominator is None or one.numerator is None:
         return None
     return f"{one.numerator} of {one.denominator}" if one.unit == "ratio" else f"{one.numerator} / {one.denominator}"

@@ -50,7 +50,6 @@ class Part(NamedTuple):
         dialed: The number as dialled.
         transfer: How this party passed the call on: `blind`, `consulted` or `unknown`; empty if it did not.
         queue: The name of the queue that the leg came through.
-        queue_wait: Seconds of waiting in the queue as the provider tells them.
         hold: Seconds on hold.
         user: The user that the leg belongs to.
         site: The site of the leg.
@@ -82,7 +81,6 @@ class Part(NamedTuple):
     dialed: str | None = None
     transfer: str = ""
     queue: str | None = None
-    queue_wait: int | None = None
     hold: int | None = None
     user: str | None = None
     site: str | None = None
@@ -101,14 +99,10 @@ class Joins:
 
     Args:
         parts: From native values and the common CDR of one record to its parts.
-        late: A leg may begin long after the first leg of its call, so a window must be read with a margin before it.
-        gives_queue_wait: Whether records tell how long a caller waited in a queue.
         lacks: Columns of a call that no record tells of, each with the reason.
     """
 
     parts: Callable[[Values, Values], list[Part]]
-    late: bool = True
-    gives_queue_wait: bool = False
     lacks: Mapping[str, str] | None = None
 
 

@@ -133,7 +133,7 @@ class Workshop:
                 shutil.rmtree(one)
 
     def _killed(self, shell: Shell, folders: Sequence[Path], most: int, seed: int, words: Sequence[str]) -> int:
-        """Run a command in folders, killed at random operations, and return how often: at most so many times."""
+        """Run a command in folders, kill it at random operations, and return the number of kills."""
         command = [sys.executable, "-m", "tests.archive.kills", "--worker", str(shell.config), f"{seed}:{most}"]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         ran = subprocess.run(

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -152,6 +153,8 @@ def test_what_cannot_be_joined_is_refused(shell: Shell) -> None:
     refused(shell.run("calls", "calls.jsonl"), 2, "calls already")
     Path("mixed.jsonl").write_bytes(Path("webex.raw.jsonl").read_bytes() + Path("kazoo.raw.jsonl").read_bytes())
     refused(shell.run("calls", "mixed.jsonl", "-f", "csv"), 2, "different kinds")
+    Path("alike.jsonl").write_bytes(Path("kazoo.raw.jsonl").read_bytes() + Path("portsip.raw.jsonl").read_bytes())
+    refused(shell.run("calls", "alike.jsonl", "-f", "csv"), 2, "different kinds")
     Path("other.jsonl").write_text('{"a": 1, "b": 2}\n', encoding="utf-8")
     refused(shell.run("calls", "other.jsonl"), 2, "not a leg")
     refused(shell.run("calls", "gone.jsonl"), 2, "cannot be read")
@@ -194,3 +197,12 @@ def test_a_dry_run_prints_the_requests_for_the_legs(shell: Shell) -> None:
     ran = shell.run("calls", "-p", "webex", *DAY, "--margin", "2h", "--dry-run").ok()
     assert "startTime=2026-11-10T21:59:59.99" in unquote(ran.out)
     assert ran.out.startswith("curl ")
+
+
+def test_a_part_whose_first_record_is_not_there_makes_an_incomplete_call(shell: Shell) -> None:
+    lines = Path("voicenter.native.jsonl").read_text(encoding="utf-8").splitlines()
+    later = [line for line in lines if re.search('"OriginalIvrUniqueID": *"[^"]', line)]
+    Path("later.jsonl").write_text("\n".join([*later, ""]), encoding="utf-8")
+    found = shell.run("calls", "later.jsonl", "-f", "jsonl").ok().lines
+    assert found
+    assert {(one["complete"], one["why"]) for one in found} == {(False, "missing_leg")}

@@ -60,7 +60,7 @@ class Truth:
 
 
 def truth_of(call: TrueCall) -> Truth:
-    """Return what is true of a call of the exchange."""
+    """Return the true outcome, direction, answer, talk and transfers of a call of the exchange."""
     called = [leg for leg in call.legs if leg.direction == "terminating"]
     persons = [leg for leg in called if (leg.party.is_user or leg.party.kind == "outside") and leg.answer is not None]
     spans = sorted((leg.answer, leg.end) for leg in persons if leg.answer is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -172,3 +173,23 @@ def test_a_refused_command_prints_its_message_alone(tmp_path: Path) -> None:
     )
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 2, ran.stderr
+
+
+def test_a_profile_or_a_line_that_cannot_be_read_leaves_no_figure(shell: Shell, tmp_path: Path) -> None:
+    lines = Path("calls.csv").read_bytes()
+    Path("cut.csv").write_bytes(lines + b"webex,acme\n")
+    ran = shell.run("stats", "cut.csv", *WINDOW, "--figures", "calls", *CSV)
+    assert ran.code == 3
+    assert [(row["value"], "missing" in row["why"]) for row in rows_of(ran)] == [("", True)]
+    assert values_of(shell.run("stats", "cut.csv", *WINDOW, "--figures", "calls", *CSV, "--allow-partial").ok())[
+        "calls"
+    ]
+
+    with sandbox.start(exchange=Exchange(1, volume=0.1), now=HandClock(NOW)) as providers:
+        live = Shell(tmp_path, HandClock(NOW))
+        configure(live, providers, "webex", "kazoo")
+        text = live.config.read_text(encoding="utf-8")
+        live.config.write_text(re.sub('api_key = "[^"]*"', f'api_key = "{"0" * 64}"', text), encoding="utf-8")
+        ran = live.run("stats", "--all", *WINDOW, "--figures", "calls", *CSV)
+    assert ran.code == 4
+    assert [(row["value"], "missing" in row["why"]) for row in rows_of(ran)] == [("", True)]

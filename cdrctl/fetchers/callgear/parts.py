@@ -50,7 +50,7 @@ def parts(leg: Values, common: Values) -> list[Part]:
 
 
 def _service(leg: Values) -> Party:
-    """Return what rang without an employee: a group, else an operation of a scenario, else a machine."""
+    """Return the kind of a leg without an employee: group, menu or machine."""
     if leg["group_id"] is not None or leg["group_name"] is not None:
         return "group"
     return "menu" if leg["action_id"] is not None else "machine"
@@ -58,7 +58,6 @@ def _service(leg: Values) -> Party:
 
 _LEGS = Joins(
     parts,
-    late=False,
     lacks={
         "queue_wait_seconds": "CallGear does not tell queues from other groups (--queue NAME names them)",
         "hold_seconds": "CallGear's legs do not tell of hold",

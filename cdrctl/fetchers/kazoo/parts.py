@@ -65,7 +65,6 @@ def _is_carrier(row: Values, authorizing: Value) -> bool:
 
 _LEGS = Joins(
     parts,
-    late=False,
     lacks={
         "queue": "Kazoo's records do not name queues",
         "queue_wait_seconds": "Kazoo's records do not tell of queues",

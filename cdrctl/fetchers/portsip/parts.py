@@ -55,7 +55,6 @@ def parts(log: Values, common: Values) -> list[Part]:
 
 _LEGS = Joins(
     parts,
-    late=False,
     lacks={
         "queue_wait_seconds": "PortSIP does not tell queues from other services (--queue NUMBER names them)",
         "hold_seconds": "PortSIP does not tell of hold",

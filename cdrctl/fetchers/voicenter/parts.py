@@ -112,6 +112,7 @@ def _part(
         queue=text(record["queue_name"]),
         user=None if served else text(common["user"]),
         site=text(common["site"]),
+        expected=_names(_original(record["custom_data"])),
         recordings=(one,) if not served and (one := text(common["recording_url"])) else (),
         cost=None if served else text(common["cost"]),
         currency=None if served else text(common["currency"]),

@@ -186,7 +186,7 @@ class Client:
     def close(self) -> None:
         """Close the connections, end what other threads still send or log, and give their turns back."""
         self.sender.state.closed = True
-        self.sender.limiter.give_back()
+        self.sender.limiter.close()
         self.sender.connections.close()
 
     def get(

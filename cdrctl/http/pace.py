@@ -105,6 +105,9 @@ class RateStore(Protocol):
     def save(self, kept: Mapping[str, Any]) -> None:
         """Save the instants."""
 
+    def close(self) -> None:
+        """Close what is open, at the end of a run."""
+
 
 class RateLimiter:
     """Says when the requests of one profile may be sent, so that they and those of other runs keep all limits.
@@ -205,6 +208,12 @@ class RateLimiter:
                 self._store.save({"written": now, "sent": sent, "longest": self._longest_of(kept)})
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        """Free all turns that were not taken, and close the store."""
+        self.give_back()
+        if self._store is not None:
+            self._store.close()
 
     def _earliest(self, kind: str) -> tuple[int, int]:
         """Return the present and the wait by the monotonic clock, from this profile's own requests."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -132,6 +133,53 @@ def test_a_folder_in_place_of_the_file(host: Host) -> None:
     run = host.run()
     assert [run.reserve("window").wait for _ in range(3)] == [0, 60, 120]
     assert len(host.said) == 1
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["path", "lock"])
+def test_a_file_that_was_deleted_or_replaced_is_opened_again(host: Host, name: str) -> None:
+    run, at = host.run(), shelf(host.folder)
+    assert run.reserve("window").wait == 0
+    file = getattr(at, name)
+    file.rename(host.folder / "before")
+    shutil.copy(host.folder / "before", file)
+    assert host.run().reserve("window").wait == 60
+    assert run.reserve("window").wait == 120
+    file.unlink()
+    # Without the file, a run knows only its own requests.
+    assert run.reserve("window").wait == (180 if name == "lock" else 60)
+    assert host.run().reserve("window").wait == (240 if name == "lock" else 0)
+    assert host.said == []
+
+
+@POSIX
+def test_a_closed_run_leaves_no_file_open(host: Host) -> None:
+    at = shelf(host.folder)
+    run = host.run(at=at)
+    assert [run.reserve("window").wait for _ in range(2)] == [0, 60]
+    assert min(at._file.descriptor, at._lock_file.descriptor) >= 0
+    run.close()
+    assert (at._file.descriptor, at._lock_file.descriptor) == (-1, -1)
+    assert run.reserve("window").wait == 120
+
+
+@POSIX
+def test_the_file_is_written_in_place_and_always_whole(host: Host) -> None:
+    run, at = host.run({"page": RateLimit(30, 60)}), shelf(host.folder)
+    run.reserve("page")
+    inode, size = at.path.stat().st_ino, at.path.stat().st_size
+    for _ in range(40):
+        run.reserve("page")
+        host.seconds += 10
+        assert json.loads(at.path.read_bytes())["sent"]["page"]
+    assert (at.path.stat().st_ino, at.path.stat().st_size) == (inode, size)
+
+
+def test_more_times_than_the_file_has_room_for_replace_it(host: Host) -> None:
+    runs = [host.run({"page": RateLimit(1000, 60)}) for _ in range(2)]
+    for _ in range(300):
+        assert [run.reserve("page").wait for run in runs] == [0, 0]
+    assert len(json.loads(shelf(host.folder).path.read_bytes())["sent"]["page"]) == 600
 
 
 def test_the_wait_for_a_lock_is_bounded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

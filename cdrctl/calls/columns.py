@@ -54,6 +54,6 @@ CALL: tuple[Column, ...] = (
     Column("currency", "", "text", "currency of the cost, or several, separated by commas"),
     Column("complete", "", "boolean", "whether all legs of the call are known"),
     Column("why", "", "text", "why the call may be incomplete", values=WHY),
-    Column("replaces", "", "list", "earlier values of call_id, which this row takes the place of"),
+    Column("replaces", "", "list", "ids of its other records: any may have been call_id before an earlier one came"),
     Column("leg_ids", "", "list", "ids of its records"),
 )

@@ -143,6 +143,7 @@ def _milliseconds(at: datetime) -> int:
 def row_of(call: FoldedCall, told: Told) -> Row:
     """Return the row of a call, in the order of `columns.CALL`."""
     values = {**_parties(call), **_figures(call), **_sums(call)}
+    ids = list(dict.fromkeys([call.first.id, *(one.id for one in call.parts)]))
     values |= {
         "provider": told.provider,
         "profile": told.profile or None,
@@ -154,8 +155,8 @@ def row_of(call: FoldedCall, told: Told) -> Row:
         "outcome": call.outcome,
         "complete": not call.why,
         "why": call.why or None,
-        "replaces": None,
-        "leg_ids": list(dict.fromkeys(one.id for one in call.parts)),
+        "replaces": ids[1:] or None,
+        "leg_ids": ids,
         "path": path_of(call),
     }
     return [values[column.name] for column in CALL]
@@ -276,7 +277,7 @@ def selected_rows(
     at: Sequence[int],
     keep: Callable[[list[Row]], list[Row]] | None,
     *,
-    keys: bool,
+    keys: ReplacedKeys | None,
     people: bool = False,
 ) -> Iterator[list[Row]]:
     """Yield the wanted rows of calls, with the columns at these positions.
@@ -285,22 +286,41 @@ def selected_rows(
         pages: Whole rows.
         at: The positions of the columns.
         keep: Leaves the wanted rows of a page; None if all are wanted.
-        keys: Each row begins with its key, as databases need it.
+        keys: Each row begins with its key, as databases need it, and this remembers whose place it takes.
         people: Lists become text that people read.
     """
     for page in pages:
         rows = page if keep is None else keep(page)
         rows = for_people(rows) if people else rows
         if rows:
-            yield [[*([key_of(row)] if keys else []), *(row[one] for one in at)] for row in rows]
+            yield [[*([] if keys is None else [keys.key_of(row)]), *(row[one] for one in at)] for row in rows]
+
+
+class ReplacedKeys:
+    """The keys of calls in a database, and the keys that the same calls may have had when fewer legs were known.
+
+    A call's key is made of its first leg. Any other leg was the first as long as those before it had not come.
+    """
+
+    def __init__(self) -> None:
+        self._others: dict[str, list[str]] = {}
+
+    def key_of(self, row: Row) -> str:
+        """Return the key of a call, and remember the keys of its other legs until the row is written."""
+        provider, profile, call_id, replaces = (row[at] for at in _KEYED)
+        context = {"provider": str(provider), "kind": "whole calls", "profile": str(profile)}
+        ids = [str(call_id), *(str(one) for one in (replaces if isinstance(replaces, list) else ()))]
+        key, *others = (one.hex() for one in stable_keys(context, ids))
+        if others:
+            self._others[key] = others
+        return key
+
+    def take(self, rows: Sequence[Row]) -> list[str]:
+        """Return the keys of the rows whose place these rows take, and forget them."""
+        return [key for row in rows for key in self._others.pop(str(row[0]), ())]
 
 
 _KEYED = tuple(
-    next(at for at, one in enumerate(CALL) if one.name == name) for name in ("provider", "profile", "call_id")
+    next(at for at, one in enumerate(CALL) if one.name == name)
+    for name in ("provider", "profile", "call_id", "replaces")
 )
-
-
-def key_of(row: Row) -> str:
-    """Return the key of a call in a database."""
-    provider, profile, call_id = (str(row[at]) for at in _KEYED)
-    return stable_keys({"provider": provider, "kind": "whole calls", "profile": profile}, [call_id])[0].hex()

@@ -42,7 +42,7 @@ from cdrctl.records.schemas import KEY_COLUMN, Schema, no_field
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
-    from cdrctl.calls.rows import Told
+    from cdrctl.calls.rows import ReplacedKeys, Told
     from cdrctl.cli.from_archive import Reading
     from cdrctl.cli.together_from_archive import ArchivedPart
     from cdrctl.export.rows import Log, Tally
@@ -113,6 +113,7 @@ class Joining:
         consume: Receives the pages of calls, and a function that tells afterwards whether a source failed; None to
             write the pages.
         calls_too: Files may have whole calls.
+        keys: The keys of the calls in a database; None for other formats.
     """
 
     margin: timedelta
@@ -121,6 +122,7 @@ class Joining:
     cover: Callable[[Window, Sequence[Gap]], None] = lambda _window, _gaps: None
     consume: Callable[[Iterable[Sequence[Row]], Callable[[], bool]], None] | None = None
     calls_too: bool = False
+    keys: ReplacedKeys | None = None
 
 
 def calls(session: Session, given: Mapping[str, Any]) -> None:
@@ -146,7 +148,11 @@ def run_calls(session: Session, given: Mapping[str, Any], request: ExportRequest
         joining: How legs are joined, and what becomes of the calls.
     """
     started = time.monotonic()
-    schema = schema_of(request)
+    if request.output.record_keys:
+        from cdrctl.calls.rows import ReplacedKeys
+
+        joining = replace(joining, keys=ReplacedKeys())
+    schema = schema_of(request, joining.keys)
     now = the_clock(session).now()
     request.selection.check(Schema(CALL, lambda _page: []), now)
     request.window.read(None, None, now)
@@ -201,14 +207,16 @@ def call_of(provider: Provider) -> Call:
     return next(one for one in provider.calls if one.name == name)
 
 
-def schema_of(request: ExportRequest) -> Schema:
-    """Return the schema of the rows that are written or examined.
+def schema_of(request: ExportRequest, keys: ReplacedKeys | None) -> Schema:
+    """Return the schema of the rows that are written or examined; with their keys, if a database needs them.
 
     Raises:
         UsageError: A field is not a column of a call.
     """
     columns = tuple(CALL[at] for at in _positions(request))
-    return Schema((KEY_COLUMN, *columns) if request.output.record_keys else columns, lambda _page: [])
+    if keys is None:
+        return Schema(columns, lambda _page: [])
+    return Schema((KEY_COLUMN, *columns), lambda _page: [], replaced_keys=keys.take)
 
 
 def _positions(request: ExportRequest) -> list[int]:
@@ -260,7 +268,7 @@ def _read_part(
     told = Told(provider.name, part.name, asked, known, joining.margin, **marks)
     pages = read(opened, legs, schema, tally, recent_noted=True)
     with closing(pages):
-        yield from wanted_rows(pages, told, request, part.tally, log, now)
+        yield from wanted_rows(pages, told, request, part.tally, log, now, joining.keys)
     part.tally.pages, part.tally.duplicates = tally.pages, tally.duplicates
     part.tally.gaps += tally.gaps
     joining.cover(asked, part.tally.gaps)
@@ -289,7 +297,7 @@ def _read_archived_part(
     told = Told(provider.name, part.name, asked, known, margin, **marks)
     tally = Tally()
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
-        yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now)
+        yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now, joining.keys)
     part.tally.gaps += tally.gaps
     joining.cover(asked, part.tally.gaps)
 
@@ -313,7 +321,13 @@ def around(window: Window, margin: timedelta, call: Call, now: datetime) -> Type
 
 
 def wanted_rows(
-    pages: Iterable[Sequence[Any]], told: Told, request: ExportRequest, tally: Tally, log: Log, now: datetime
+    pages: Iterable[Sequence[Any]],
+    told: Told,
+    request: ExportRequest,
+    tally: Tally,
+    log: Log,
+    now: datetime,
+    keys: ReplacedKeys | None,
 ) -> Generator[list[Row], None, None]:
     """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
     from cdrctl.calls.rows import EDGE, call_rows
@@ -326,7 +340,7 @@ def wanted_rows(
             at_edge += sum(row[_WHY] == EDGE for row in page)
             yield page
 
-    yield from wanted_calls(counted(), None, request, tally, log, now)
+    yield from wanted_calls(counted(), None, request, tally, log, now, keys)
     if at_edge:
         gap = Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window")
         tally.gaps.append(gap)
@@ -334,7 +348,13 @@ def wanted_rows(
 
 
 def wanted_calls(
-    pages: Iterable[list[Row]], window: Window | None, request: ExportRequest, tally: Tally, log: Log, now: datetime
+    pages: Iterable[list[Row]],
+    window: Window | None,
+    request: ExportRequest,
+    tally: Tally,
+    log: Log,
+    now: datetime,
+    keys: ReplacedKeys | None,
 ) -> Generator[list[Row], None, None]:
     """Yield the wanted rows of calls that are whole already, and count them."""
     from cdrctl.calls.rows import selected_rows
@@ -346,7 +366,7 @@ def wanted_calls(
     )
     inside = pages if window is None else ([row for row in page if _is_in(row, window)] for page in pages)
     people = request.output.format == "table"
-    for page in selected_rows(inside, _positions(request), keep, keys=request.output.record_keys, people=people):
+    for page in selected_rows(inside, _positions(request), keep, keys=keys, people=people):
         tally.records += len(page)
         yield page
 

@@ -87,10 +87,10 @@ def _rows(
         marks = {"boxes": joining.boxes, "queues": joining.queues}
         told = Told(name, "", asked, None, joining.margin, **marks)
         parts = (page for kind, group in _by_kind(some) for page in _parts(session, request, kind, group))
-        yield from wanted_rows(parts, told, request, tally, log, now)
+        yield from wanted_rows(parts, told, request, tally, log, now, joining.keys)
     for one in files:
         if one.calls:
-            yield from wanted_calls(_calls(one), asked, request, tally, log, now)
+            yield from wanted_calls(_calls(one), asked, request, tally, log, now, joining.keys)
         if one.unread:
             gap = Gap(f"{len(one.unread)} lines of {one.name} are not records, the first is line {one.unread[0]}")
             tally.gaps.append(gap)

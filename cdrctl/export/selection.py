@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +147,7 @@ def arrange(
     if columns is None or selection.fields is None:
         return schema, pages
     count = len(selection.fields) + (KEY_COLUMN in columns[:1])
-    written = Schema(columns[:count], schema.rows, schema.unfold)
+    written = replace(schema, columns=columns[:count])
     return written, pages if count == len(columns) else ([row[:count] for row in page] for page in pages)
 
 

@@ -24,11 +24,14 @@ class Schema:
         columns: The columns in order, or None for raw records, which have none.
         rows: Converts a page to its rows, or to the records themselves if there are no columns.
         unfold: Whether the last column is `extra`, whose fields JSON writers print beside the others.
+        replaced_keys: From rows with keys to the keys of the rows whose place they take: databases delete these. None
+            if no row takes the place of a row with another key.
     """
 
     columns: tuple[Column, ...] | None
     rows: Callable[[Page], Sequence[Row] | Sequence[Record]]
     unfold: bool = False
+    replaced_keys: Callable[[Sequence[Row]], list[str]] | None = None
 
 
 KEY_COLUMN = Column("record_key", "", "text", "stable key of the record: a digest")

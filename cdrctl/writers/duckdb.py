@@ -8,7 +8,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.events import Row
     from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
@@ -51,7 +52,9 @@ _SETTINGS = {
 
 
 def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
-    """Write the table named by `look`: records with an existing key are replaced, others are added, none is deleted.
+    """Write the table named by `look`: records with an existing key are replaced, and others are added.
+
+    None is deleted but those whose place a row takes (see `Schema.replaced_keys`).
 
     Rows are collected in a temporary database and merged in one transaction at the end: until then the database is
     unchanged and not locked. Missing columns are added. Lists and objects are JSON text.
@@ -73,12 +76,16 @@ def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
         with _duckdb_errors(out):
             given = ", ".join(f"{quote(column.name)} {_GIVEN[column.kind]}" for column in columns)
             database.execute(f"CREATE TABLE incoming ({given})")
+            database.execute("CREATE TABLE replaced (record_key VARCHAR)")
         lists = ", ".join(f"unnest(?::{_GIVEN[column.kind]}[])" for column in columns)
         for page in pages:
             if page:
                 cells = [list(values) for values in fit(page)]
+                replaced = [] if schema.replaced_keys is None else schema.replaced_keys(cast("Sequence[Row]", page))
                 with _duckdb_errors(out):
                     database.execute(f"INSERT INTO incoming SELECT {lists}", cells)
+                    if replaced:
+                        database.execute("INSERT INTO replaced SELECT unnest(?::VARCHAR[])", [replaced])
         with _duckdb_errors(out):
             database.execute(_LAST_ONES)
             with _attach(database, out), _transaction(database):
@@ -115,6 +122,7 @@ def _merge(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Col
         database.execute(f"CREATE TABLE {table} ({sql.definition(columns, TYPES)})")
     for column in _missing_columns(database, name, columns):
         database.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {TYPES[column.kind]}")
+    database.execute(f"DELETE FROM {table} AS here USING replaced WHERE here.record_key = replaced.record_key")
     names, same = sql.name_list(columns), "here.record_key = excluded.record_key"
     if there.keys() <= {column.name.casefold() for column in columns}:  # replacing whole rows takes far less memory
         database.execute(f"DELETE FROM {table} AS here USING incoming AS excluded WHERE {same}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cdrctl.errors import OutputError
 from cdrctl.writers import sql
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.events import Row
     from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
@@ -35,7 +36,9 @@ _TYPES: Mapping[Kind, str] = {
 
 
 def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
-    """Write the table named by `look`: records with an existing key are replaced, others are added, none is deleted.
+    """Write the table named by `look`: records with an existing key are replaced, and others are added.
+
+    None is deleted but those whose place a row takes (see `Schema.replaced_keys`).
 
     Rows are collected in a temporary table outside the database and merged in one transaction at the end: until then
     the database is unchanged and not locked. Missing columns are added. Times are text in UTC, booleans are 1 and 0,
@@ -56,13 +59,16 @@ def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
         with _sqlite_errors(out):
             _exclusively(database, lambda: _missing_columns(database, look.name, columns))  # fails before any request
             database.execute(f"CREATE TEMP TABLE incoming ({sql.name_list(columns)})")
+            database.execute("CREATE TEMP TABLE replaced (record_key)")
         insert = f"INSERT INTO temp.incoming VALUES ({', '.join('?' * len(columns))})"
         for page in pages:
             if page:
                 rows = zip(*fit(page), strict=True)
+                replaced = [] if schema.replaced_keys is None else schema.replaced_keys(cast("Sequence[Row]", page))
                 with _sqlite_errors(out):
                     database.execute("BEGIN")
                     database.executemany(insert, rows)
+                    database.executemany("INSERT INTO temp.replaced VALUES (?)", [(key,) for key in replaced])
                     database.execute("COMMIT")
         with _sqlite_errors(out):
             _exclusively(database, lambda: _merge(database, look.name, columns, schema))
@@ -80,6 +86,7 @@ def _merge(database: sqlite3.Connection, name: str, columns: Sequence[Column], s
     if start is not None:
         index = quote(f"{name}_{start.name}")
         database.execute(f"CREATE INDEX IF NOT EXISTS main.{index} ON {quote(name)} ({quote(start.name)})")
+    database.execute(f"DELETE FROM {table} WHERE record_key IN (SELECT record_key FROM temp.replaced)")
     names, changes = sql.name_list(columns), sql.update_clause(columns, schema, "json_patch")
     database.execute(
         f"INSERT INTO {table} AS here ({names}) SELECT {names} FROM incoming WHERE true "

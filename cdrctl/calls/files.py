@@ -78,15 +78,17 @@ def open_file(path: str, provider: str | None, stdin: BinaryIO | None, *, calls_
     """
     name = "standard input" if path == "-" else path
     unread: list[int] = []
+    header: list[str] = []
     with _read_errors(name):
-        records = _records(path, stdin, unread)
+        records = _records(path, stdin, unread, header)
         first = next(records, None)
     if first is None:
         return LegFile(name, None, iter(()), unread)
     whole = _guarded(chain([first], records), name)
-    if calls_too and is_call(first):
+    fields = {**dict.fromkeys(header), **first}  # empty cells are not in a record
+    if calls_too and is_call(fields):
         return LegFile(name, None, whole, unread, calls=True)
-    return LegFile(name, recognize(first, provider, name), whole, unread)
+    return LegFile(name, recognize(fields if is_call(fields) else first, provider, name), whole, unread)
 
 
 @contextmanager
@@ -105,14 +107,15 @@ def _guarded(records: Iterator[Record], name: str) -> Iterator[Record]:
         yield from records
 
 
-def _records(path: str, stdin: BinaryIO | None, unread: list[int]) -> Iterator[Record]:
+def _records(path: str, stdin: BinaryIO | None, unread: list[int], header: list[str]) -> Iterator[Record]:
+    """Yield the records of a file; numbers of lines that are none are added to `unread`, column names to `header`."""
     bare = path.removesuffix(".gz").casefold()
     if bare.endswith(".parquet"):
-        yield from _parquet_records(path)
+        yield from _parquet_records(path, header)
         return
     with _open(path, stdin) as file:
         if bare.endswith((".csv", ".tsv")):
-            yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread)
+            yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread, header)
         else:
             yield from _objects(file, unread)
 
@@ -181,12 +184,13 @@ def _objects_of_text(text: bytes, unread: list[int]) -> Iterator[Record]:
             unread.append(at)
 
 
-def _cells(file: BinaryIO, separator: str, unread: list[int]) -> Iterator[Record]:
+def _cells(file: BinaryIO, separator: str, unread: list[int], header: list[str]) -> Iterator[Record]:
     """Yield the records of CSV with a header; an empty cell is null, and a cell with a JSON list or object is that."""
     csv.field_size_limit(CELL_LIMIT)
     lines = (line.decode("utf-8", "replace") for line in file)
     rows = csv.reader((line.removeprefix("\ufeff") for line in lines), delimiter=separator)
     names = next(rows, [])
+    header += names
     for row in rows:
         if len(row) != len(names):
             unread.append(rows.line_num)
@@ -205,7 +209,7 @@ def _value(cell: str) -> Any:
     return cell
 
 
-def _parquet_records(path: str) -> Iterator[Record]:
+def _parquet_records(path: str, header: list[str]) -> Iterator[Record]:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -215,6 +219,7 @@ def _parquet_records(path: str) -> Iterator[Record]:
         ) from None
     try:
         with parquet.ParquetFile(path) as file:
+            header += file.schema_arrow.names
             for batch in file.iter_batches(AT_ONCE):
                 for row in batch.to_pylist():
                     yield {name: _plain(value) for name, value in row.items() if value is not None}

@@ -50,11 +50,14 @@ def write_from_files(
     check_provider(provider)
     if len(set(paths)) < len(paths):
         raise UsageError("a file is named more than once", hint="name each file once")
-    files = [
-        open_file(path, provider, _stdin(session) if path == "-" else None, calls_too=joining.calls_too)
-        for path in paths
-    ]
     log, tally = session.reporter.log, Tally()
+    if (
+        joining.calls_too
+        and request.selection.condition is None
+        and _consume_in_place(session, request, paths, joining, tally, started)
+    ):
+        return
+    files = _open(session, paths, provider, joining)
     zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
     look = render_options(session, request, zone, "calls", None)
     pages = _rows(session, request, files, joining, tally)
@@ -66,6 +69,41 @@ def write_from_files(
     with data(session, request.output) as out, closing(pages), counted(session, tally, dict, started):
         write(_limited(pages, request, tally, log), request, schema, tally, log, out, look)
     conclude(tally, request)
+
+
+def _open(session: Session, paths: Sequence[str], provider: str | None, joining: Joining) -> list[LegFile]:
+    return [
+        open_file(path, provider, _stdin(session) if path == "-" else None, calls_too=joining.calls_too)
+        for path in paths
+    ]
+
+
+def _consume_in_place(
+    session: Session, request: ExportRequest, paths: Sequence[str], joining: Joining, tally: Tally, started: float
+) -> bool:
+    """Hand files of whole calls over to be read in place; return whether all files are that."""
+    if joining.consume is None:
+        return False
+    import cdrctl.figures.engine  # noqa: F401 - before DuckDB, see there
+    from cdrctl.figures.in_place import CallFiles, form_of
+
+    forms = [(path, form) for path in paths if (form := form_of(path)) is not None]
+    if len(forms) < len(paths):
+        return False
+    files: list[LegFile] = []
+
+    def pages() -> Iterator[list[Row]]:
+        files.extend(_open(session, paths, None, joining))
+        yield from _rows(session, request, files, joining, tally)
+
+    def count(number: int) -> None:
+        tally.records = number
+
+    window = _window(request, the_clock(session).now())
+    with counted(session, tally, dict, started):
+        joining.consume(CallFiles(forms, window, count, pages), lambda: any(one.unread for one in files))
+    conclude(tally, request)
+    return True
 
 
 def _stdin(session: Session) -> BinaryIO:

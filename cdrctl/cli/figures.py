@@ -178,7 +178,8 @@ def measured(
         "hours": coverage.hours(None, zone)[1],
         "until": None if coverage.window is None else windows.rfc3339(coverage.window.until),
     }
-    lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in PROVIDERS}
+    there = [name for name in calls.providers() if name in PROVIDERS]
+    lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in there}
     untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
     for found in calls.measure(one, keys, parameters, untold):

@@ -67,10 +67,10 @@ def stats(session: Session, given: Mapping[str, Any]) -> None:
     coverage = Coverage()
 
     def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
-        from cdrctl.figures.engine import open_calls
+        from cdrctl.figures.engine import columns_of, open_calls
 
         zone = request.window.zone or windows.zone("UTC")
-        with open_calls(str(zone)) as calls:
+        with open_calls(str(zone), columns_of(asked.figures, asked.keys)) as calls:
             calls.add(pages)
             if failed():
                 coverage.lose()

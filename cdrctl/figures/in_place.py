@@ -1,0 +1,198 @@
+"""Files of whole calls that DuckDB reads in place: Parquet, CSV and JSON Lines whose values are as cdrctl writes them.
+
+A file with other types, other columns or values that cannot be read is read through Python, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from cdrctl.calls.columns import CALL
+from cdrctl.calls.recognition import is_call
+from cdrctl.placeholders import FIRST_YEAR, LAST_YEAR
+from cdrctl.windows import rfc3339
+from cdrctl.writers.duckdb import TYPES
+from cdrctl.writers.sql import quote
+
+if TYPE_CHECKING:
+    from cdrctl.records.columns import Column
+    from cdrctl.records.events import Row
+    from cdrctl.windows import Window
+
+FORMS = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_SPECIAL = re.compile(r"[*?\[\]{}]|://")
+"""Signs with which DuckDB means several files, or none on this machine."""
+
+_TIME_DIGITS = len("2026-11-19T08:00:00.123Z")
+
+
+@dataclass(frozen=True, slots=True)
+class CallFiles:
+    """Files of whole calls, which can be read in place, or page by page.
+
+    Args:
+        paths: Each file with its form.
+        window: The window on the start of the call; None for all calls.
+        count: Receives the number of calls, if they are read in place.
+        pages: Yields the rows of all calls, page by page.
+    """
+
+    paths: Sequence[tuple[str, str]]
+    window: Window | None
+    count: Callable[[int], None]
+    pages: Callable[[], Iterable[Sequence[Row]]]
+
+    def __iter__(self) -> Iterator[Sequence[Row]]:
+        return iter(self.pages())
+
+
+def form_of(path: str) -> str | None:
+    """Return the form in which DuckDB can read a file of calls, by its name and its columns; None if it cannot."""
+    bare = path.removesuffix(".gz")
+    form = next((form for end, form in FORMS.items() if bare.casefold().endswith(end)), None)
+    if form is None or (form == "parquet" and bare != path) or _SPECIAL.search(path) or not Path(path).is_file():
+        return None
+    with duckdb.connect(config={"autoload_known_extensions": "false"}) as connection:
+        try:
+            names = _columns(connection, path, form)
+        except duckdb.Error:  # it is no such file
+            return None
+    return form if is_call(dict.fromkeys(names)) else None
+
+
+def _columns(connection: Any, path: str, form: str) -> dict[str, str]:
+    """Return the types of a file's columns by name."""
+    source = _parquet(path) if form == "parquet" else _texts(path, form, None)
+    return {name: str(kind) for name, kind, *_ in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
+
+
+def _parquet(path: str) -> str:
+    return f"read_parquet({_text(path)}, hive_partitioning=false)"
+
+
+def _texts(path: str, form: str, columns: Sequence[Column] | None) -> str:
+    """Return the table function that reads a file of text; every value is text."""
+    if form == "jsonl":
+        if columns is None:
+            return f"read_json({_text(path)}, format='newline_delimited', sample_size=1, hive_partitioning=false)"
+        shape = ", ".join(f"{_text(one.name)}: 'VARCHAR'" for one in columns)
+        return f"read_json({_text(path)}, format='newline_delimited', columns={{{shape}}}, hive_partitioning=false)"
+    separator = "\\t" if form == "tsv" else ","
+    return (
+        f"read_csv({_text(path)}, header=true, all_varchar=true, auto_detect=false, delim=E'{separator}', quote='\"', "
+        f"escape='\"', null_padding=false, nullstr='', hive_partitioning=false, columns={_header(path, form)})"
+    )
+
+
+def _header(path: str, form: str) -> str:
+    """Return the columns of a CSV file as a struct of SQL."""
+    with Path(path).open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    opened = gzip.open if packed else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
+        names = next(csv.reader(text, delimiter="\t" if form == "tsv" else ","), [])
+    return "{" + ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names) + "}"
+
+
+def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> bool:
+    """Make `all_calls` of the wanted columns of files of calls; return whether that was possible.
+
+    Args:
+        connection: An open database.
+        files: The files.
+        names: The names of the columns.
+    """
+    wanted = [one for one in CALL if one.name in names or one.name == "start_time"]
+    try:
+        parts = [_part(connection, at, path, form, wanted) for at, (path, form) in enumerate(files.paths)]
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
+    except (duckdb.Error, OSError):
+        return False
+    if None in parts:
+        return False
+    text = " UNION ALL ".join(part for part in parts if part)
+    connection.execute(f"CREATE VIEW all_calls AS SELECT * FROM ({text}) {_where(files.window)}")
+    files.count(connection.execute("SELECT count(*) FROM all_calls").fetchone()[0])
+    return True
+
+
+def _part(connection: Any, at: int, path: str, form: str, wanted: Sequence[Column]) -> str | None:
+    """Return the statement that reads the calls of a file, or None if it must be read through Python."""
+    there = _columns(connection, path, form)
+    if len({name.casefold() for name in there}) < len(there) or not is_call(dict.fromkeys(there)):
+        return None
+    here = [one for one in wanted if one.name in there]
+    source = _parquet(path)
+    if form == "parquet":
+        if any(there[one.name] != TYPES[one.kind] for one in here):
+            return None
+    else:
+        source = f"read_{at}"
+        columns = ", ".join(quote(one.name) for one in here)
+        connection.execute(f"CREATE TABLE texts_{at} AS SELECT {columns} FROM {_texts(path, form, here)}")
+        checks = " AND ".join(["true", *(f"bool_and({check})" for one in here if (check := _check_text(one)))])
+        if connection.execute(f"SELECT {checks} FROM texts_{at}").fetchone()[0] is False:
+            return None
+        typed = ", ".join(f"{_given(one)}::{TYPES[one.kind]} AS {quote(one.name)}" for one in here)
+        connection.execute(f"CREATE TABLE {source} AS SELECT {typed} FROM texts_{at}")
+        connection.execute(f"DROP TABLE texts_{at}")
+    times = [one for one in here if one.kind == "time"]
+    checks = " AND ".join(["true", *(f"bool_and({_check_time(one)})" for one in times)])
+    if connection.execute(f"SELECT {checks} FROM {source}").fetchone()[0] is False:
+        return None
+    chosen = ", ".join(
+        f"{_given(one) if one in here else f'NULL::{TYPES[one.kind]}'} AS {quote(one.name)}" for one in wanted
+    )
+    return f"SELECT {chosen} FROM {source}"
+
+
+def _given(column: Column) -> str:
+    """Return the expression of a column's value; an empty text is null."""
+    return f"nullif({quote(column.name)}, '')" if TYPES[column.kind] == "VARCHAR" else quote(column.name)
+
+
+def _check_text(column: Column) -> str:
+    """Return the condition that a text is a value of a column as it is written; empty if every text is."""
+    name = quote(column.name)
+    if column.kind == "time":
+        form = f"length({name}) = {_TIME_DIGITS} AND {name}[11] = 'T' AND {name}[24] = 'Z'"
+        return f"({form} AND TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL)"
+    if column.kind == "boolean":
+        return f"{name} IN ('true', 'false')"
+    if column.kind in {"integer", "seconds"}:
+        return f"coalesce(TRY_CAST({name} AS BIGINT)::VARCHAR = {name}, {name} IS NULL)"
+    if column.kind in {"money", "decimal"}:
+        return f"regexp_full_match({name}, '-?[0-9]{{1,20}}([.][0-9]{{1,18}})?')"
+    return ""
+
+
+def _check_time(column: Column) -> str:
+    """Return the condition that a time is one, with milliseconds."""
+    name = quote(column.name)
+    return (
+        f"{name} >= TIMESTAMPTZ '{FIRST_YEAR}-01-02 00:00:00+00' AND epoch_us({name}) % 1000 = 0 "
+        f"AND {name} < TIMESTAMPTZ '{LAST_YEAR}-01-01 00:00:00+00'"
+    )
+
+
+def _where(window: Window | None) -> str:
+    """Return the condition on the start of a call; one whose start is unknown may be of any window."""
+    if window is None:
+        return ""
+    since, until = (f"TIMESTAMPTZ '{rfc3339(at)}'" for at in (window.since, window.until))
+    return f"WHERE start_time IS NULL OR (start_time >= {since} AND start_time < {until})"
+
+
+def _text(value: str) -> str:
+    """Return a text as SQL writes it."""
+    escaped = value.replace("'", "''")
+    return f"'{escaped}'"

@@ -1,0 +1,109 @@
+"""Files of whole calls give the same figures whether DuckDB reads them in place or Python reads them."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from cdrctl import writers
+from cdrctl.calls.columns import CALL, OUTCOMES
+from cdrctl.figures.in_place import form_of
+from cdrctl.records.events import Row
+from cdrctl.records.schemas import Schema
+from cdrctl.windows import rfc3339
+from tests.support.runner import run
+
+LOOK = writers.RenderOptions(width=80, zone=UTC, color=False)
+START = datetime(2026, 11, 9, 22, 30, tzinfo=UTC)
+FORMS = ("parquet", "csv", "tsv", "jsonl")
+EVERY_CALL = ("--where", "provider != portsip")  # a condition is examined in Python
+COLUMNS = {column.name: at for at, column in enumerate(CALL)}
+
+
+def row(random: Random) -> Row:
+    """Return a call with any values, or none, in each column."""
+    start = START + timedelta(milliseconds=random.randrange(3 * 86_400_000))
+    values: dict[str, Any] = {
+        "provider": random.choice(("webex", "kazoo", "callgear")),
+        "call_id": str(random.random()),
+    }
+    for column in CALL:
+        if column.name in values or random.random() < 0.2:
+            continue
+        if column.kind == "time":
+            values[column.name] = rfc3339(start + timedelta(seconds=random.randrange(400)))
+        elif column.kind in {"integer", "seconds"}:
+            values[column.name] = random.randrange(120)
+        elif column.kind == "boolean":
+            values[column.name] = random.random() < 0.5
+        elif column.kind == "money":
+            values[column.name] = f"{random.randrange(9)}.{random.randrange(10_000):04d}"
+        elif column.kind == "list":
+            values[column.name] = ["a", 'b"', None]
+        else:
+            values[column.name] = random.choice(('Zoë, "Jr"', "[x]", "two\nlines", "+12025550150", "+441632960122"))
+    if random.random() < 0.9:
+        values |= {"start_time": rfc3339(start), "outcome": random.choice(OUTCOMES)}
+        values["direction"] = random.choice(("inbound", "outbound", "internal"))
+    return [values.get(column.name) for column in CALL]
+
+
+def written(path: Path, rows: list[Row]) -> Path:
+    """Write rows of calls into a file, in the form of its name."""
+    form = path.suffix[1:]
+    out = io.BytesIO()
+    writers.load(form)(Schema(CALL, lambda _page: []), iter([rows]), out, LOOK)
+    path.write_bytes(out.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_figures_in_place_are_those_through_python(tmp_path: Path, form: str, seed: int) -> None:
+    random = Random(seed)  # noqa: S311
+    path = written(tmp_path / f"calls.{form}", [row(random) for _ in range(300)])
+    assert form_of(str(path)) == form
+    window = () if seed == 2 else ("--since", "2026-11-10", "--until", "2026-11-12", "--tz", "Europe/Berlin")
+    by = ("--by", random.choice(("day", "queue", "outcome", "hour,direction")))
+    through_python = run("stats", path, *window, *by, *EVERY_CALL).ok()
+    in_place = run("stats", path, *window, *by).ok()
+    assert in_place.out == through_python.out
+    assert in_place.err.split(",")[0] == through_python.err.split(",")[0]
+    assert len(in_place.lines) > 22
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("talk_seconds", "12.0"), ("start_time", "2026-11-10 08:00:00"), ("short", "TRUE"), ("answer_time", "1970-01-01")],
+)
+def test_text_that_is_not_as_cdrctl_writes_it_is_read_through_python(tmp_path: Path, name: str, value: str) -> None:
+    random = Random(3)  # noqa: S311
+    rows = [row(random) for _ in range(5)]
+    rows[4][COLUMNS[name]] = value
+    path = written(tmp_path / "calls.csv", rows)
+    names = ("--figures", "calls,acd,answered,short,traffic", "--since", "2026-11-09", "--until", "2026-11-14")
+    assert run("stats", path, *names).ok().out == run("stats", path, *names, *EVERY_CALL).ok().out
+
+
+def test_a_line_that_cannot_be_read_leaves_no_figure(tmp_path: Path) -> None:
+    path = written(tmp_path / "calls.jsonl", [row(Random(4))])  # noqa: S311
+    path.write_bytes(path.read_bytes() + b"{not json\n")
+    ran = run("stats", path, "--figures", "calls")
+    assert ran.code == 3
+    assert [line["value"] for line in ran.lines] == [None]
+
+
+def test_calls_are_recognised_by_the_columns_of_their_file(tmp_path: Path) -> None:
+    """The first call may have no value in any of the columns that tell calls from legs."""
+    rows = [row(Random(5)) for _ in range(2)]  # noqa: S311
+    for name in ("network_answered", "outcome", "leg_ids"):
+        rows[0][COLUMNS[name]] = None
+    for form in FORMS:
+        ran = run("calls", written(tmp_path / f"calls.{form}", rows))
+        assert ran.code == 2
+        assert "has calls already, not legs" in ran.err

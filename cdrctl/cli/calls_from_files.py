@@ -99,7 +99,8 @@ def _consume_in_place(
     def count(number: int) -> None:
         tally.records = number
 
-    window = _window(request, the_clock(session).now())
+    asked = _window(request, the_clock(session).now())
+    window = None if asked is None else (asked.since, asked.until)
     with counted(session, tally, dict, started):
         joining.consume(CallFiles(forms, window, count, pages), lambda: any(one.unread for one in files))
     conclude(tally, request)

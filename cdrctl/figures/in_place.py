@@ -17,17 +17,19 @@ import duckdb
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.recognition import is_call
-from cdrctl.placeholders import FIRST_YEAR, LAST_YEAR
-from cdrctl.windows import rfc3339
 from cdrctl.writers.duckdb import TYPES
 from cdrctl.writers.sql import quote
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cdrctl.records.columns import Column
     from cdrctl.records.events import Row
-    from cdrctl.windows import Window
 
 FORMS = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_FIRST_YEAR, _LAST_YEAR = 2000, 9998
+"""Times before and after these stand for no time, which Python's readers know."""
+
 _SPECIAL = re.compile(r"[*?\[\]{}]|://")
 """Signs with which DuckDB means several files, or none on this machine."""
 
@@ -46,7 +48,7 @@ class CallFiles:
     """
 
     paths: Sequence[tuple[str, str]]
-    window: Window | None
+    window: tuple[datetime, datetime] | None
     count: Callable[[int], None]
     pages: Callable[[], Iterable[Sequence[Row]]]
 
@@ -179,16 +181,16 @@ def _check_time(column: Column) -> str:
     """Return the condition that a time is one, with milliseconds."""
     name = quote(column.name)
     return (
-        f"{name} >= TIMESTAMPTZ '{FIRST_YEAR}-01-02 00:00:00+00' AND epoch_us({name}) % 1000 = 0 "
-        f"AND {name} < TIMESTAMPTZ '{LAST_YEAR}-01-01 00:00:00+00'"
+        f"{name} >= TIMESTAMPTZ '{_FIRST_YEAR}-01-02 00:00:00+00' AND epoch_us({name}) % 1000 = 0 "
+        f"AND {name} < TIMESTAMPTZ '{_LAST_YEAR}-01-01 00:00:00+00'"
     )
 
 
-def _where(window: Window | None) -> str:
+def _where(window: tuple[datetime, datetime] | None) -> str:
     """Return the condition on the start of a call; one whose start is unknown may be of any window."""
     if window is None:
         return ""
-    since, until = (f"TIMESTAMPTZ '{rfc3339(at)}'" for at in (window.since, window.until))
+    since, until = (f"TIMESTAMPTZ '{at.isoformat()}'" for at in window)
     return f"WHERE start_time IS NULL OR (start_time >= {since} AND start_time < {until})"
 
 

@@ -13,7 +13,7 @@ from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
 from cdrctl.cli.options import MAX_WAIT, Argument, option
 from cdrctl.cli.output_options import standard_output
-from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
+from cdrctl.cli.profile_selection import ALL, EXCEPT, SHARD, TAG, group_selection
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.run_reports import METRICS, PING, STATUS, Reports, reported
 from cdrctl.errors import IncompleteError
@@ -77,7 +77,7 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SWEEP, JOBS, SHRINK, ADOPT, ZONE, FORM),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, SINCE, LOOKBACK, SWEEP, JOBS, SHRINK, ADOPT, ZONE, FORM),
     *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive",
@@ -91,6 +91,7 @@ def sync(
     all: bool,  # noqa: A002 - the option's name
     tag: list[str],
     excluded: list[str],
+    shard: str | None,
     into: str,
     call: list[str],
     since: str | None,
@@ -110,7 +111,7 @@ def sync(
     It fetches what is missing and what may have changed, one day at a time, and replaces each day's file atomically.
     Running it twice changes nothing.
     """
-    selection = Selection(profile, all, tag, excluded, "PROFILE")
+    selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "sync", into, Reports(status, metrics, ping)) as run:
         run_sync(
             opened,
@@ -131,7 +132,7 @@ def sync(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, JOBS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, JOBS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs",
@@ -144,6 +145,7 @@ def fill(
     all: bool,  # noqa: A002 - the option's name
     tag: list[str],
     excluded: list[str],
+    shard: str | None,
     into: str,
     call: list[str],
     jobs: int,
@@ -156,7 +158,7 @@ def fill(
     """Fetch only what is missing in an archive."""
     from cdrctl.archive.store import open_archive as archive_in
 
-    selection = Selection(profile, all, tag, excluded, "PROFILE")
+    selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "fill", into, Reports(status, metrics, ping)) as run:
         archive_in(Path(into))
         run_sync(
@@ -244,7 +246,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD),
     option("--into", about="Folder of the archive, if it exists.", metavar="DIR", panel="Archive"),
     *(CALLS, SINCE, LOOKBACK, SWEEP, ZONE),
     examples=(
@@ -259,6 +261,7 @@ def plan(
     all: bool,  # noqa: A002 - the option's name
     tag: list[str],
     excluded: list[str],
+    shard: str | None,
     into: str | None,
     call: list[str],
     since: str | None,
@@ -272,7 +275,7 @@ def plan(
     """
     from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 
-    selection = Selection(profile, all, tag, excluded, "PROFILE")
+    selection = group_selection(profile, tag, excluded, shard, every=all)
     plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, sweep, tz)
     if opened.process.stdout_is_terminal:
         text = "".join(map(describe_plan, plans))

@@ -73,7 +73,7 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None, folder: Path | 
             jobs += [*_jobs_of(part, part.provider, calls, folder or Path(), settings, alone=_only_provider(parts))]
         except ConfigurationError as error:
             part.error = part.error or error
-    if calls and not jobs and not any(part.error for part in parts):
+    if calls and parts and not jobs and not any(part.error for part in parts):
         every = {call.name for part in parts if part.provider for call in part.provider.calls if call.windowed}
         raise UsageError(
             f"none of these profiles has a call {', '.join(calls)}",

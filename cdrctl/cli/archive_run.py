@@ -86,6 +86,8 @@ def run_sync(
     if since is not None:
         windows.instant(since, zone=zone, now=now)
     run.parts = parts = selected_parts(session, selection)
+    if not parts:
+        session.reporter.log("note", "all profiles are in other shards: there is nothing to do in this one")
     run.jobs = jobs = jobs_for(parts, calls, Path(into))
     warn_of_unknown_profiles(session, Path(into), jobs)
     session.reporter.data_elsewhere = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from cdrctl.errors import CdrctlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from cdrctl.profiles.file import Profile
+    from cdrctl.profiles.shards import Shard
 
 TAG = option(
     "--tag",
@@ -28,6 +29,13 @@ EXCEPT = option(
     panel="Profile",
     repeat=True,
 )
+SHARD = option(
+    "--shard",
+    about="With --all or --tag: only the I-th of N equal parts of the profiles, for N machines. Profiles of one "
+    "credential are in one part.",
+    metavar="I/N",
+    panel="Profile",
+)
 ALL = option("--all", about="All configured profiles.", kind="flag", panel="Profile")
 
 
@@ -41,6 +49,7 @@ class Selection:
         tags: Profiles with at least one of these tags are selected.
         excluded: Profiles that are excluded from all, or from those with a tag.
         how: How this command names a profile, for error messages.
+        shard: The part of a group that is selected, or None for all of it.
     """
 
     names: Sequence[str] = ()
@@ -48,6 +57,7 @@ class Selection:
     tags: Sequence[str] = ()
     excluded: Sequence[str] = ()
     how: str = "-p NAME"
+    shard: Shard | None = None
 
     @property
     def group(self) -> bool:
@@ -69,7 +79,24 @@ class Selection:
             )
         if self.excluded and not self.group:
             raise UsageError("--except excludes profiles from a group", hint="use it with --all or --tag")
+        if self.shard is not None and not self.group:
+            raise UsageError("--shard selects a part of a group of profiles", hint="use it with --all or --tag")
         return names
+
+
+def group_selection(
+    names: Sequence[str], tags: Sequence[str], excluded: Sequence[str], shard: str | None, *, every: bool
+) -> Selection:
+    """Return the selection of a command that takes profiles as arguments and divides groups of them into shards.
+
+    Raises:
+        UsageError: The shard is not one.
+    """
+    if shard is None:
+        return Selection(names, every, tags, excluded, "PROFILE")
+    from cdrctl.profiles.shards import read_shard
+
+    return Selection(names, every, tags, excluded, "PROFILE", read_shard(shard))
 
 
 def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[str, Profile | CdrctlError | None]]:
@@ -90,7 +117,7 @@ def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[st
         raise UsageError(
             f"there is no profile {unknown[0]!r}", hint=f"{did_you_mean(unknown[0], found)}see: cdrctl profile list"
         )
-    for name in names or _group(session, found.values(), selection):
+    for name in names or _group(session, found, selection):
         if name == "sandbox":
             yield name, None
             continue
@@ -105,15 +132,15 @@ def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[st
         yield name, chosen
 
 
-def _group(session: Session, found: Iterable[Profile], selection: Selection) -> list[str]:
-    """Return the names of the profiles that --all or --tag selects.
+def _group(session: Session, found: Mapping[str, Profile], selection: Selection) -> list[str]:
+    """Return the names of the profiles that --all or --tag selects; none if they are all in other shards.
 
     Raises:
         UsageError: There are none.
     """
     from cdrctl.profiles.choosing import tags_of
 
-    every = list(found)
+    every = list(found.values())
     if not every:
         raise UsageError("there is no profile yet", hint="cdrctl init makes one; sandbox is built in")
     tags = {profile.name: tags_of(profile, session.process.environ) for profile in every}
@@ -127,4 +154,15 @@ def _group(session: Session, found: Iterable[Profile], selection: Selection) -> 
     names = [name for name, own in tags.items() if name not in selection.excluded and (not wanted or wanted & own)]
     if not names:
         raise UsageError("--except excludes every profile", hint="see: cdrctl profile list")
-    return names
+    return [name for name in names if _is_wanted(session, found[name], selection.shard)]
+
+
+def _is_wanted(session: Session, profile: Profile, shard: Shard | None) -> bool:
+    """Return whether a profile is in a shard; all are if there is none."""
+    if shard is None:
+        return True
+    from cdrctl.fetchers import load
+    from cdrctl.profiles.shards import is_in_shard
+
+    model = load(profile.provider).settings if profile.provider else None
+    return is_in_shard(profile, model, session.process.environ, shard)

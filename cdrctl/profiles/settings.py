@@ -73,7 +73,7 @@ def read_settings(
         ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be read.
     """
     secrets = secret_names(model)
-    given = _find_values(profile, model, secrets, environ, conceal)
+    given = find_values(profile, model, secrets, environ, conceal)
     sources = SecretSources(
         profile.path.parent,
         for_commands(profile, secrets, environ),
@@ -104,7 +104,7 @@ class _Given:
     place: str
 
 
-def _find_values(
+def find_values(
     profile: Profile,
     model: type[Settings],
     secrets: set[str],

@@ -29,7 +29,7 @@ def test_a_shard_without_profiles_succeeds_and_says_so(shell: Shell) -> None:
     assert all("all profiles are in other shards" in one.err for one in ran)
 
 
-@pytest.mark.parametrize("command", ["sync", "fill", "plan"])
+@pytest.mark.parametrize("command", ["sync", "plan"])
 def test_a_shard_of_single_profiles_is_refused(shell: Shell, command: str) -> None:
     into = () if command == "plan" else INTO
     ran = shell.run(command, "webex", "--shard", "1/2", *into)

@@ -109,7 +109,7 @@ class Joining:
         margin: How far around the window legs are read.
         boxes: Numbers of voicemail boxes.
         queues: Names or numbers of queues.
-        cover: Receives the window of a profile, and its gaps.
+        cover: Receives the window of a profile, and its gaps; None for the window of files.
         consume: Receives the pages of calls, and a function that tells afterwards whether a source failed; None to
             write the pages.
         calls_too: Files may have whole calls.
@@ -119,7 +119,7 @@ class Joining:
     margin: timedelta
     boxes: frozenset[str]
     queues: frozenset[str] = frozenset()
-    cover: Callable[[Window, Sequence[Gap]], None] = lambda _window, _gaps: None
+    cover: Callable[[Window, Sequence[Gap] | None], None] = lambda _window, _gaps: None
     consume: Callable[[Iterable[Sequence[Row]], Callable[[], bool]], None] | None = None
     calls_too: bool = False
     keys: ReplacedKeys | None = None

@@ -122,6 +122,8 @@ def _rows(
 
     log, now = session.reporter.log, the_clock(session).now()
     asked = _window(request, now)
+    if asked is not None:
+        joining.cover(asked, None)
     for name, some in group_by_provider(files).items():
         marks = {"boxes": joining.boxes, "queues": joining.queues}
         told = Told(name, "", asked, None, joining.margin, **marks)

@@ -102,21 +102,26 @@ class Coverage:
         window: The window, of the profile whose window is the longest.
         known: The parts of it that are known for every profile; None if a part is missing, and which is unknown.
         failed: Whether a profile or a file could not be read as a whole.
+        assumed: The window is that of files, which do not tell whether they have all of its calls.
     """
 
     window: Window | None = None
     known: list[Window] | None = None
     failed: bool = False
+    assumed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def lose(self) -> None:
         """Take note that a profile or a file could not be read as a whole: no hour is known to be complete."""
         self.known, self.failed = None, True
 
-    def add(self, window: Window, gaps: Sequence[Gap]) -> None:
-        """Add the window of a profile, and its gaps; profiles are read in threads."""
+    def add(self, window: Window, gaps: Sequence[Gap] | None) -> None:
+        """Add the window of a profile, and its gaps, or None for the window of files; profiles are read in threads."""
         with self._lock:
-            self._add(window, gaps)
+            if gaps is None:
+                self.window, self.assumed = window, True
+            else:
+                self._add(window, gaps)
 
     def _add(self, window: Window, gaps: Sequence[Gap]) -> None:
         from cdrctl.archive.intervals import overlap, subtract
@@ -176,6 +181,7 @@ def measured(
         "threshold": limits.threshold,
         "short_abandon": limits.short_abandon,
         "hours": coverage.hours(None, zone)[1],
+        "since": None if coverage.window is None else windows.rfc3339(coverage.window.since),
         "until": None if coverage.window is None else windows.rfc3339(coverage.window.until),
     }
     there = [name for name in calls.providers() if name in PROVIDERS]
@@ -184,7 +190,7 @@ def measured(
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
     for found in calls.measure(one, keys, parameters, untold):
         known, hours = coverage.hours(None if day is None else found.group[day], zone)
-        if not coverage.failed and (hours is None or known == hours):
+        if not coverage.failed and (hours is None or known == hours or coverage.assumed):
             yield found
             continue
         lacking = "an unknown part" if known is None or hours is None else f"{hours - known:g} of {hours:g} hours"

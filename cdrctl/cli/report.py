@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cdrctl import windows
+from cdrctl import __version__, windows
 from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
 from cdrctl.cli.commands import session_command
+from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.figures import LIMITS, Coverage, calls_request, check_installed, measured, read_limits
 from cdrctl.cli.options import SHARED, option
 from cdrctl.cli.output_options import data, prepare_messages
@@ -35,7 +36,7 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
     coverage = Coverage()
 
     def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
-        text = _page(request, given, coverage, pages, failed)
+        text = _page(request, given, coverage, pages, failed, the_clock(session).now())
         with data(session, Output(path=path, pager=False)) as out:
             out.write(text.encode("utf-8", "replace"))
 
@@ -49,6 +50,7 @@ def _page(
     coverage: Coverage,
     pages: Iterable[Sequence[Row]],
     failed: Callable[[], bool],
+    now: datetime,
 ) -> str:
     """Return the text of the report."""
     from cdrctl.figures.engine import open_calls
@@ -65,14 +67,22 @@ def _page(
         def measure(name: str, by: str | None) -> list[Measured]:
             return list(measured(calls, name, KEYS[by] if by else (), limits, coverage, request, zone))
 
-        known = Known(_days(coverage, zone), coverage.hours(None, zone))
+        hours = coverage.hours(None, zone)
+        known = Known(
+            _days(coverage, zone),
+            hours,
+            failed=coverage.failed,
+            partial=request.allow_partial,
+            assumed=coverage.assumed,
+        )
         found = sections(calls, measure, known, _mask if given["mask"] else lambda value: value)
     window = coverage.window
-    about = [f"Time zone: {zone}."]
+    about = [f"Times are those of {zone}."]
     if window is not None:
         since, until = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (window.since, window.until))
-        about.insert(0, f"Calls that began from {since} until {until}.")
-    return page(given["title"] or "Calls", about, found)
+        about = [f"Calls that began from {since} to {until}, {zone} time."]
+    made = f"Made by cdrctl {__version__} on {now.astimezone(zone):%Y-%m-%d %H:%M}."
+    return page(given["title"] or "Calls", about, found, made)
 
 
 def _days(coverage: Coverage, zone: Any) -> list[tuple[str, float | None, float]]:
@@ -84,7 +94,7 @@ def _days(coverage: Coverage, zone: Any) -> list[tuple[str, float | None, float]
     while day <= last:
         known, asked = coverage.hours(day.isoformat(), zone)
         if asked:
-            found.append((day.isoformat(), known, asked))
+            found.append((day.isoformat(), asked if coverage.assumed and not coverage.failed else known, asked))
         day += timedelta(days=1)
     return found
 

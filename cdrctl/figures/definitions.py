@@ -1,7 +1,8 @@
 """The figures: their names, units, definitions, sources and statements, read from `figures/sql/NAME.sql`.
 
 A statement reads the table `calls`. It runs as it stands; `/*by*/` and `/*group*/` mark where the columns go by which
-its rows are grouped, `/*partition*/` where a window function is divided by them.
+its rows are grouped, `/*partition*/` where a window function is divided by them. A statement after `-- by time` is for
+groups by time; there, `/*times*/`, `/*group times*/` and `/*same times*/` stand for the keys that are times.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class Figure:
         title: Its title, for people.
         unit: The unit of its value.
         needs: The column of a call without which a provider cannot give it; empty if all can.
-        by: Which groups it can have: `yes`, or `no-time` if a call may be part of several times, or `total`.
+        by: Which groups it can have: `yes`, or `no-time` if a call may be part of several times.
         definition: What it is, in a sentence.
         source: Whose definition that is.
         sql: Its statement.
+        sql_by_time: Its statement where calls are grouped by time, if that is another one: a call may be in progress in
+            several times.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Figure:
     definition: str
     source: str
     sql: str
+    sql_by_time: str = ""
 
 
 @functools.cache
@@ -75,10 +79,11 @@ def figure(name: str) -> Figure:
         raise UsageError(f"there is no figure {name!r}", hint=hint)
     text = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     told = dict(re.findall(r"^-- (\w+): (.*)$", text, re.MULTILINE))
-    sql = "\n".join(line for line in text.splitlines() if not line.startswith("-- "))
+    sql, _, by_time = text.partition("-- by time\n")
+    sql = "\n".join(line for line in sql.splitlines() if not line.startswith("-- "))
     needs = told["needs"].replace("-", "", 1) if told["needs"] == "-" else told["needs"]
     unit = cast("Unit", told["unit"])
-    return Figure(name, told["title"], unit, needs, told["by"], told["definition"], told["source"], sql)
+    return Figure(name, told["title"], unit, needs, told["by"], told["definition"], told["source"], sql, by_time)
 
 
 def explain(one: Figure, parameters: dict[str, object]) -> str:

@@ -145,7 +145,8 @@ class Calls:
             cursor = self._connection.execute(text, given)
             names_of = [str(described[0]) for described in cursor.description]
             rows = cursor.fetchall()
-        why = f"without {', '.join(without)}: {untold[without[0]]}" if without else ""
+        reasons = "; ".join(dict.fromkeys(untold[name] for name in without))
+        why = f"without {', '.join(without)}: {reasons}" if without else ""
         for row in rows:
             yield _measured(one, dict(zip(names_of, row, strict=True)), len(keys), why)
 

@@ -77,7 +77,17 @@ def statement(one: Figure, keys: Sequence[Key]) -> str:
         f" ORDER BY {', '.join([*(f'{chr(34)}o{at}{chr(34)}' for at in range(len(keys))), *currency])}" if by else ""
     )
     partition = f"PARTITION BY {', '.join(key.sql for key in keys)}" if keys else ""
-    text = one.sql.replace("/*by*/", chosen).replace("/*partition*/", partition)
+    times = [key for key in keys if key.time]
+    text = one.sql_by_time if one.sql_by_time and times else one.sql
+    text = text.replace("/*by*/", chosen).replace("/*partition*/", partition)
+    text = text.replace("/*times*/", "".join(f'{key.sql} AS "t{at}", ' for at, key in enumerate(times)))
+    text = text.replace("/*group times*/", f"GROUP BY {', '.join(key.sql for key in times)}" if times else "")
+    text = text.replace(
+        "/*same times*/",
+        " AND ".join(
+            f'{key.sql.replace("start_time", "shares.start_time")} = hours."t{at}"' for at, key in enumerate(times)
+        ),
+    )
     return text.replace("/*group currency*/", group + order).replace("/*group*/", group + order)
 
 
@@ -89,6 +99,4 @@ def cannot(one: Figure, keys: Sequence[Key]) -> str:
     """Return why a figure cannot be grouped by these keys; empty if it can."""
     if one.by == "no-time" and any(key.time for key in keys):
         return "a call may be in progress in several of these times; ask for the whole window, or for one of them"
-    if one.by == "total" and any(key.time for key in keys):
-        return "it is a mean over the whole window; ask for it without a key of time"
     return ""

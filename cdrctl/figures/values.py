@@ -16,7 +16,10 @@ def shown(one: Measured) -> str | None:
         return f"{float(one.value) * 100:.1f} %"
     if one.unit == "seconds":
         return clock(float(one.value))
-    return one.value if one.unit in {"count", "erlang"} else f"{one.value} {one.unit}"
+    if one.unit in {"count", "erlang"}:
+        return one.value
+    cents = "0" if one.value[-2:-1] == "." else ""  # 0.7 is written as 0.70
+    return f"{one.value}{cents} {one.unit}"
 
 
 def clock(seconds: float) -> str:

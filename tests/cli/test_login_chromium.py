@@ -5,16 +5,14 @@ These tests are skipped where the system has no Chromium or no driver for it.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
+from tests.support.browser import browser as a_chromium, needs_browser
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome  # isort: skip # after the check that it is installed
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
@@ -22,14 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.support.host import PATIENCE, ended, heard, hearing
 from tests.support.signing import Office, a_browser, an_office
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="there is no chromium with its chromedriver here"),
-]
+pytestmark = [pytest.mark.process, pytest.mark.slow, needs_browser]
 
 
 @pytest.fixture(name="office")
@@ -40,23 +31,8 @@ def _office(tmp_path: Path) -> Iterator[Office]:
 
 @pytest.fixture(name="browser", scope="module")
 def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Return a headless browser with a temporary profile. It downloads nothing."""
-    home = tmp_path_factory.mktemp("chromium")
-    options = ChromeOptions()
-    assert CHROMIUM is not None
-    assert DRIVER is not None
-    options.binary_location = CHROMIUM
-    for word in (
-        *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--no-proxy-server"),
-        f"--user-data-dir={home}",
-    ):
-        options.add_argument(word)
-    environ = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
-    service = ChromeService(executable_path=DRIVER, env=environ, log_output=subprocess.DEVNULL)
-    with Chrome(options=options, service=service) as browser:
-        browser.set_page_load_timeout(PATIENCE)
-        yield browser
+    with a_chromium(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
 
 
 def press(browser: Chrome, page: str, button: str) -> str:

@@ -13,7 +13,13 @@ from cdrctl.figures.definitions import NAMES, REFUSED, explain, figure
 from cdrctl.figures.engine import Calls, Measured, open_calls
 from cdrctl.figures.groups import read_keys
 
-PARAMETERS = {"threshold": 20, "short_abandon": 5, "hours": 24, "until": "2026-11-12T00:00:00.000Z"}
+PARAMETERS = {
+    "threshold": 20,
+    "short_abandon": 5,
+    "hours": 48,
+    "since": "2026-11-10T00:00:00.000Z",
+    "until": "2026-11-12T00:00:00.000Z",
+}
 
 
 def row(start: str, end: str, outcome: str, **more: Any) -> list[Any]:
@@ -97,8 +103,33 @@ def test_a_figure_of_all_calls(calls: Calls, name: str, value: str, numerator: s
 
 def test_traffic_is_the_talk_of_the_hours_asked(calls: Calls) -> None:
     (found,) = measured(calls, "traffic")
-    assert found.value == "0.003"
-    assert measured(calls, "traffic", "day")[0].why
+    assert (found.numerator, found.denominator) == (f"{245 / 3600}"[: len(found.numerator or "")], "48")
+
+
+def test_traffic_in_groups_by_time_is_the_talk_that_fell_into_their_hours() -> None:
+    window = {"since": "2026-10-24T00:00:00+02:00", "until": "2026-10-26T00:00:00+01:00"}
+    with open_calls("Europe/Berlin") as calls:
+        talks = [("2026-10-24T08:50:00Z", 1800), ("2026-10-24T21:59:00Z", 120), ("2026-10-25T22:30:00Z", 3600)]
+        rows = [row("00:00:00", "00:00:00", "answered", talk_seconds=seconds) for _, seconds in talks]
+        at = [column.name for column in CALL].index
+        for one, (start, _) in zip(rows, talks, strict=True):
+            one[at("start_time")], one[at("answer_time")] = start, start
+            one[at("queue")] = "Sales" if start.endswith("50:00Z") else None
+        calls.add([rows])
+
+        def traffic(by: str) -> dict[Any, Any]:
+            found = calls.measure(figure("traffic"), read_keys(by), {**PARAMETERS, **window}, {})
+            return {one.group: (float(one.numerator or 0) * 60, float(one.denominator or 0)) for one in found}
+
+        by_hour = traffic("hour")
+        assert by_hour == {  # minutes, hours: of the clock's change, 3 hours begin with 02
+            ("10",): (pytest.approx(10), 2),
+            ("11",): (pytest.approx(20), 2),
+            ("23",): (pytest.approx(31), 2),
+            ("00",): (pytest.approx(1), 2),
+        }
+        assert traffic("day") == {("2026-10-24",): (pytest.approx(31), 24), ("2026-10-25",): (pytest.approx(31), 25)}
+        assert traffic("queue,weekday")["Sales", "Sat"] == (pytest.approx(30), 24)
 
 
 def test_costs_are_sums_by_currency(calls: Calls) -> None:

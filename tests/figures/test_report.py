@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from cdrctl import sandbox
 from cdrctl.calls.columns import CALL
+from cdrctl.sandbox import Exchange
+from tests.cli.archive_kit import configure
 from tests.figures.test_figures import ROWS, row
-from tests.support.runner import Ran, run
+from tests.support.clock import HandClock
+from tests.support.runner import NOW, Ran, Shell, run
 
-HOSTILE = '</script><img src=x onerror=alert(1)>\x1b[2J"&'
+HOSTILE = '</script><img src=x onerror=alert(1)>\x1b[2J\u202e"&'
 VOID = {"meta", "rect", "line"}
 
 
@@ -76,7 +80,7 @@ def test_a_page_is_well_formed_and_loads_and_runs_nothing(page: str) -> None:
     assert "http" not in re.sub(r"http-equiv", "", page)
     policy = next(attrs for tag, attrs in parsed.elements if tag == "meta" and "http-equiv" in attrs)
     assert str(policy["content"]).startswith("default-src 'none'")
-    assert "\x1b" not in page
+    assert not {"\x1b", "\u202e"} & set(page)
     assert len(page) < 1_000_000
 
 
@@ -107,6 +111,52 @@ def test_no_calls_make_a_report_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_bytes(b"")
     ran = run("report", tmp_path / "none.jsonl", "--since", "2026-11-09", "--until", "2026-11-12", "-o", "-").ok()
     assert "there are no such calls" in Parsed(ran.out).text
+
+
+@pytest.mark.slow
+def test_a_part_of_the_window_that_is_missing_is_named_and_left_out(tmp_path: Path) -> None:
+    with sandbox.start(exchange=Exchange(1, volume=0.2), now=HandClock(NOW)) as providers:
+        shell = Shell(tmp_path, HandClock(NOW))
+        configure(shell, providers, "webex")
+        words = ("--since", "2026-11-18", "--until", "2026-11-20")
+        shell.run("sync", "webex", "--into", f"{tmp_path}/archive", *words[:2], "-q").ok()
+        next((tmp_path / "archive").rglob("date=2026-11-18/cdrs.*")).unlink()
+        ran = shell.run("report", "-p", "webex", "--from", f"{tmp_path}/archive", *words, "-o", "-")
+        partial = shell.run(
+            "report", "-p", "webex", "--from", f"{tmp_path}/archive", *words, "-o", "-", "--allow-partial"
+        )
+    assert (ran.code, partial.code) == (3, 0)
+    text, allowed = Parsed(ran.out).text, Parsed(partial.out).text
+    assert "Calls are missing on 2026-11-18." in text
+    assert "There is no list: calls are missing." in text
+    bars = re.findall(r'<th scope="row">(2026-11-[0-9]{2})</th>', ran.out)
+    assert bars == ["2026-11-18", "2026-11-19"], "the first is in the table of incomplete days"
+    assert "There is no list" not in allowed
+    (whole,) = re.findall(r"<dt>Calls</dt><dd class=\"value\">([0-9]+)<", partial.out)
+    days = re.findall(r'<th scope="row">2026-11-[0-9]{2}</th>.*?([0-9]+)</td></tr>', partial.out)[1:]
+    assert sum(map(int, days)) == int(whole) > 0
+
+
+@pytest.mark.slow
+def test_a_chart_of_years_has_months_and_says_how_many_rows_a_list_leaves_out(tmp_path: Path) -> None:
+    many = [
+        row("08:00:00", "08:00:20", "no_answer", queue=f"queue {at}", from_number=f"+1202{at:07}") for at in range(30)
+    ]
+    page = reported(tmp_path, many, "--since", "2016-01-01", "--until", "2026-11-15").ok().out
+    assert "Calls of each month" in page
+    assert page.count("and 10 more") == 2, "queues and missed numbers"
+    assert "Calls of each week" in reported(tmp_path, many, "--since", "2026-01-01", "--until", "2026-11-15").ok().out
+
+
+@pytest.mark.slow
+def test_a_report_of_ten_thousand_names_is_below_a_megabyte(tmp_path: Path) -> None:
+    many = [
+        row("08:00:00", "08:00:20", "no_answer", queue=f"{at} {HOSTILE}", user=str(at), from_number=f"+1202{at:07}")
+        for at in range(10_000)
+    ]
+    page = reported(tmp_path, many, "--since", "2026-11-01", "--until", "2026-11-15").ok().out
+    assert len(page.encode()) < 200_000
+    assert "and 9980 more" in page
 
 
 def test_a_report_on_a_terminal_needs_a_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cdrctl.cli.commands import command, group
 from cdrctl.cli.options import option
@@ -12,8 +13,22 @@ from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
 from cdrctl.errors import OutputError, UsageError, did_you_mean
 
+if TYPE_CHECKING:
+    from cdrctl.sandbox import Exchange
+
 POLL_SECONDS = 0.5
 """Seconds between two looks for a signal: one that another thread receives does not end a longer wait."""
+
+
+_SEED = option(
+    "--seed", about="Seed of the imitated phone system and its calls. Default: 1.", kind="integer", default=1
+)
+_STORIES = option(
+    "--stories",
+    about="Calls of the phone system: plain or hard. With hard, some are difficult to join. Default: plain.",
+    metavar="NAME",
+    default="plain",
+)
 
 
 @command(
@@ -25,7 +40,7 @@ POLL_SECONDS = 0.5
         minimum=0,
         maximum=65535,
     ),
-    option("--seed", about="Seed of the imitated phone system and its calls. Default: 1.", kind="integer", default=1),
+    _SEED,
     option(
         "--switch",
         about="Change how a provider behaves, such as webex.link=doc. May be repeated.",
@@ -33,12 +48,13 @@ POLL_SECONDS = 0.5
         repeat=True,
     ),
     option("--limits", about="Enforce the providers' rate limits.", kind="flag"),
+    _STORIES,
     examples=(
         "cdrctl sandbox serve",
         "(umask 077; cdrctl sandbox serve --switch webex.link=doc > sandbox.toml)",
     ),
 )
-def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: bool) -> None:
+def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: bool, stories: str) -> None:
     """Serve the sandbox until interrupted, and print a configuration file with a profile for each provider.
 
     Save the output to use it with --config in another terminal. `cdrctl sandbox switches` lists the switches.
@@ -50,9 +66,10 @@ def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: b
     except ValueError as error:
         raise UsageError(str(error), hint=f"{_near_switch(switch)}cdrctl sandbox switches lists them") from None
     clock = opened.process.clock
+    exchange = _exchange(seed, stories)
     try:
         running = imitations.start(
-            port=port, seed=seed, now=clock.now if clock else None, switches=switches, limits=limits
+            port=port, exchange=exchange, now=clock.now if clock else None, switches=switches, limits=limits
         )
     except OSError as error:
         raise OutputError(
@@ -74,6 +91,20 @@ def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: b
             continue
 
 
+def _exchange(seed: int, stories: str) -> Exchange:
+    """Return the imitated phone system.
+
+    Raises:
+        UsageError: There are no such stories.
+    """
+    from cdrctl import sandbox as imitations
+
+    if stories not in imitations.STORIES:
+        hint = f"{did_you_mean(stories, imitations.STORIES)}it can be {' or '.join(imitations.STORIES)}"
+        raise UsageError(f"--stories cannot be {stories!r}", hint=hint)
+    return imitations.Exchange(seed, stories=stories)
+
+
 def _near_switch(given: Sequence[str]) -> str:
     """Return a suggestion for the first switch that does not exist."""
     from cdrctl import sandbox as imitations
@@ -93,10 +124,37 @@ def switches(opened: Session) -> None:
             put(opened, f"{provider}.{name}\t{known.choices}\t{known.meaning}")
 
 
+@command(
+    option("--since", about="Print calls that began at or after this time. Default: 24h.", metavar="TIME"),
+    option("--until", about="Print calls that began before this time. Default: now.", metavar="TIME"),
+    _SEED,
+    _STORIES,
+    examples=(
+        "cdrctl sandbox truth --since yesterday --until today | jq -r .outcome | sort | uniq -c",
+        "cdrctl sandbox truth --stories hard --since 24h",
+    ),
+)
+def truth(opened: Session, *, since: str | None, until: str | None, seed: int, stories: str) -> None:
+    """Print what is true of the sandbox's calls, one JSON object in each line, to compare with cdrctl calls.
+
+    `record_ids` has the ids of the call's records by provider. Bounds without a UTC offset are UTC.
+    """
+    from datetime import UTC
+
+    from cdrctl.cli.connecting import the_clock
+    from cdrctl.sandbox.truth import true_calls
+    from cdrctl.windows import window
+
+    now = the_clock(opened).now()
+    bounds = window(since or "24h", until, zone=UTC, now=now)
+    for row in true_calls(_exchange(seed, stories), bounds.since, bounds.until):
+        put(opened, json.dumps(row, ensure_ascii=False))
+
+
 COMMANDS = {
     "sandbox": group(
         "sandbox",
         "Imitations of the providers on this machine, to try cdrctl without an account.",
-        *(serve, switches),
+        *(serve, switches, truth),
     )
 }

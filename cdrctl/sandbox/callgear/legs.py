@@ -13,9 +13,9 @@ from cdrctl.sandbox.callgear.parties import (
     group_of,
     is_inbound,
     leg_direction,
-    numeric_id,
     phone,
     recordings_of,
+    session_of,
     source_of,
     virtual_number,
 )
@@ -39,7 +39,7 @@ def leg_record(state: State, row: Row, leg: Leg) -> Record:
     talked = answer is not None and leg.talk_seconds > 0
     return {
         "id": row.id,
-        "call_session_id": numeric_id("call", call.id),
+        "call_session_id": session_of(state.switched, call, leg),
         "call_records": records,
         "wav_call_records": [digest("wav", one) for one in records],
         "start_time": text(row.start),
@@ -59,7 +59,7 @@ def leg_record(state: State, row: Row, leg: Leg) -> Record:
         "is_talked": talked and leg.party.kind in {"person", "place", "outside"},
         **_employee(row, leg),
         **release_cause(state.switched, leg),
-        **_context(row),
+        **_context(row, leg),
     }
 
 
@@ -75,12 +75,12 @@ def _employee(row: Row, leg: Leg) -> Record:
     }
 
 
-def _context(row: Row) -> Record:
+def _context(row: Row, leg: Leg) -> Record:
     """Write the fields that a leg has from its call: scenario, contact, action and group."""
     scenario_id, scenario = SCENARIOS.get(row.call.kind, (None, None))
     contact_id, contact, number = contact_of(row.call)
     action_id, action = ACTIONS.get(row.call.kind, (None, None))
-    group_id, group = group_of(row.call)
+    group_id, group = group_of(row.call, leg)
     return {
         "scenario_id": scenario_id,
         "scenario_name": scenario,
@@ -103,7 +103,7 @@ def cost_record(state: State, row: Row, leg: Leg) -> Record:
         kind = "mobile"
     charged = -(-talked // 60) * 60
     price = 0 if inbound and leg.party.kind != "outside" else _PRICES[kind]
-    session = numeric_id("call", row.call.id)
+    session = session_of(state.switched, row.call, leg)
     return {
         "start_time": state.local_time.text(row.start),
         "direction": leg_direction(leg),

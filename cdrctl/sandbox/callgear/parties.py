@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cdrctl.sandbox.callgear.fields import INSIDE, Record
 from cdrctl.sandbox.exchange.clock import digest
-from cdrctl.sandbox.exchange.parties import PEOPLE, Call, Leg, Party
+from cdrctl.sandbox.exchange.parties import OVERFLOW, PEOPLE, QUEUE, Call, Leg, Party
 
 APP_HOST = "https://app.callgear.com"
 """The web application, where recordings are played."""
@@ -20,6 +22,7 @@ SCENARIOS = {
 }
 ACTIONS = {"queue": (77, "Sales group"), "hunt_group": (78, "Support group"), "attendant": (79, "Menu, first level")}
 _GROUPS = {"queue": (9, "Sales"), "hunt_group": (10, "Support, first line")}
+_QUEUES = {QUEUE.id: _GROUPS["queue"], OVERFLOW.id: (11, "Overflow")}
 _REGIONS = {"1": (840, "California", "USA", "US"), "44": (826, "London", "United Kingdom", "GB")}
 _SOURCES = (
     *("callout", "callback", "amocrm", "bitrix", "auto_back_call", "auto_back_call_by_lost_call", "auto_out_calls"),
@@ -91,9 +94,19 @@ def contact_of(call: Call) -> tuple[int | None, str | None, str | None]:
     return (int(digest("contact", number)[:8], 16) if name else None), name or None, number
 
 
-def group_of(call: Call) -> tuple[int | None, str | None]:
-    """Give the id and the name of the group of employees that was rung."""
+def group_of(call: Call, leg: Leg) -> tuple[int | None, str | None]:
+    """Give the id and the name of the group of employees that was rung: by the leg in a story, else by the call."""
+    if call.story:
+        return _QUEUES.get(leg.queue.id, (None, None)) if leg.queue else (None, None)
     return _GROUPS.get(call.kind, (None, None))
+
+
+def session_of(switched: Mapping[str, str], call: Call, leg: Leg) -> int:
+    """Give the id of the session of a leg; consultations and retrievals of stories may have their own."""
+    apart = call.story and leg.session and (leg.retrieves or leg.transfer != "blind")
+    if apart and switched["call_session"] == "own":
+        return numeric_id("call", call.id, leg.session)
+    return numeric_id("call", call.id)
 
 
 def region_of(number: str | None) -> tuple[int | None, str | None, str | None, str | None]:

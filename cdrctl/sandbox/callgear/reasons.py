@@ -45,6 +45,7 @@ _Q850 = {
     "abandoned": (16, "Normal call clearing"),
     "blind_transfer": (16, "Normal call clearing"),
     "consulted_transfer": (16, "Normal call clearing"),
+    "forwarded": (31, "Normal, unspecified"),
 }
 """The release cause of each of the exchange's causes, by ITU-T Q.850."""
 
@@ -86,6 +87,8 @@ def _older_reason(leg: Leg, call: Call) -> str:
         "abandoned": "subscriber_disconnects",
         "answered_elsewhere": "another_operator_answer",
         "blind_transfer": "transfer_disconnects",
+        "parked": "transfer_disconnects",
+        "forwarded": "operator_not_responsible" if leg.ring_seconds else "transfer_disconnects",
         "consulted_transfer": "transfer_disconnects",
     }
     if leg.cause in plain:

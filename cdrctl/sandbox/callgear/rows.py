@@ -44,5 +44,8 @@ def rows_between(state: State, method: str, customer: Customer, lo: int, hi: int
             yield Row(call.start // SECOND, call.end // SECOND, seen, numeric_id("call", call.id), call)
             continue
         for leg in call.legs:
+            if leg.lost or leg.diverts:
+                continue
             if lo <= leg.start < hi and not (name == "costs" and leg.route in {"internal", "service"}):
-                yield Row(leg.start // SECOND, leg.end // SECOND, seen, numeric_id("leg", leg.id), call, leg)
+                late = seen + leg.late
+                yield Row(leg.start // SECOND, leg.end // SECOND, late, numeric_id("leg", leg.id), call, leg)

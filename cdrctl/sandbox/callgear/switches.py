@@ -49,6 +49,12 @@ SWITCHES: dict[str, Switch] = {
     "limits": Switch("off", ("on", "{}"), meaning="points per minute and per day; off and {}: not applied"),
     "minute_limit": Switch("60", (), r"[1-9]\d*", meaning="points a minute"),
     "day_limit": Switch("3000", (), r"[1-9]\d*", meaning="points a day"),
+    "call_session": Switch(
+        "whole",
+        ("own",),
+        meaning="call_session_id of consultations and retrievals in calls of --stories hard: the call's or their own (a"
+        " guess)",
+    ),
     "deprecated": Switch("kept", ("null", "absent"), meaning="release_cause_code and release_cause_description"),
     "meta": Switch("after", ("before",), meaning="whether metadata comes after or before data"),
     "get_account_meta": Switch("metadata", ("meta_data",), meaning="name of the metadata of get.account"),

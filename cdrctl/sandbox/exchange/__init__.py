@@ -17,6 +17,10 @@ from cdrctl.sandbox.exchange.calls import DRAW, WEIGHTS, inbound_call, uniform
 from cdrctl.sandbox.exchange.clock import DAY, HOUR, LONGEST_CALL, SECOND, instant, milliseconds
 from cdrctl.sandbox.exchange.draft import Draft
 from cdrctl.sandbox.exchange.parties import SITES, Call, Leg
+from cdrctl.sandbox.exchange.stories import LONGEST_STORY, TALES, tell
+
+STORIES = ("plain", "hard")
+"""Which calls an exchange generates: plain ones, or also those that are hard to join."""
 
 _EPOCH = date(1970, 1, 1)
 _WEEKEND_SHARE = 0.12
@@ -30,14 +34,25 @@ _CALLS_PER_HOUR = (
 class Exchange:
     """Calls by start: generated from `seed`, or exactly the given `calls`.
 
-    The same seed gives the same calls in every process. `volume` scales the number of calls of a day.
+    The same seed gives the same calls in every process. `volume` scales the number of calls of a day. `stories="hard"`
+    adds calls that are hard to join: `exchange/stories.py` has them.
     """
 
-    def __init__(self, seed: int | str = 1, calls: Iterable[Call] | None = None, *, volume: float = 1.0) -> None:
+    def __init__(
+        self,
+        seed: int | str = 1,
+        calls: Iterable[Call] | None = None,
+        *,
+        volume: float = 1.0,
+        stories: str = "plain",
+    ) -> None:
+        if stories not in STORIES:
+            raise ValueError(f"stories cannot be {stories!r}; they can be {' or '.join(STORIES)}")
         self.seed = str(seed)
         self.volume = volume
+        self.stories = stories
         self._given: list[Call] | None = None if calls is None else sorted(calls, key=lambda c: (c.start, c.id))
-        self._longest = LONGEST_CALL
+        self._longest = LONGEST_CALL if stories == "plain" else LONGEST_STORY
         if self._given is not None:
             self._starts = [call.start for call in self._given]
             self._longest = max((call.end - call.start for call in self._given), default=0)
@@ -46,12 +61,16 @@ class Exchange:
 
     def __eq__(self, other: object) -> bool:
         """Return whether both generate the same calls; an exchange with given calls equals only itself."""
-        if not isinstance(other, Exchange) or (self.seed, self.volume) != (other.seed, other.volume):
+        if not isinstance(other, Exchange) or self._drawn_from != other._drawn_from:
             return NotImplemented
         return self._given is other._given
 
     def __hash__(self) -> int:
-        return hash((self.seed, self.volume, id(self._given)))
+        return hash((*self._drawn_from, id(self._given)))
+
+    @property
+    def _drawn_from(self) -> tuple[str, float, str]:
+        return self.seed, self.volume, self.stories
 
     def calls(self, since: datetime, until: datetime) -> list[Call]:
         """Return the calls that began in `[since, until)`, by start."""
@@ -94,7 +113,8 @@ class Exchange:
         return Exchange(f"{self.seed}/{name}", volume=self.volume / 4)
 
     def _day(self, day: int) -> list[Call]:
-        return _draw_day(self.seed, self.volume, day)
+        plain = _draw_day(self.seed, self.volume, day)
+        return plain if self.stories == "plain" else _with_stories(self.seed, self.volume, day)
 
 
 @functools.lru_cache(1000)
@@ -123,6 +143,23 @@ def _draw_day(seed: str, volume: float, day: int) -> list[Call]:
         (inbound_call if longest else kind)(Draft(rng, f"{name}-{n:04d}", start, longest))
         for n, ((start, longest), kind) in enumerate(zip(starts, kinds, strict=True), 1)
     ]
+
+
+@functools.lru_cache(1000)
+def _with_stories(seed: str, volume: float, day: int) -> list[Call]:
+    """Return the calls of a day and its stories, by start; stories that begin on this day may end on the next."""
+    rng = random.Random(f"{seed}:{day}:stories")  # noqa: S311 - the calls must be the same on every run
+    midnight = day * DAY
+    name = f"{seed}-{_EPOCH + timedelta(days=day):%Y%m%d}"
+    found = list(_draw_day(seed, volume, day))
+    ends_a_month = (_EPOCH + timedelta(days=day + 1)).day == 1
+    wanted = len(TALES) * (3 if ends_a_month else 1)
+    for n in range(wanted):
+        # A story that begins minutes before midnight goes on after it; at the end of a month, most do.
+        late = n % 4 == day % 4 or (ends_a_month and n >= len(TALES))
+        start = midnight + (DAY - rng.randrange(15, 900) * SECOND if late else rng.randrange(22 * HOUR))
+        found += tell(TALES[n % len(TALES)], rng, f"{name}-s{n:03d}", start + rng.randrange(SECOND))
+    return sorted((call for call in found if call.start < midnight + DAY), key=lambda call: (call.start, call.id))
 
 
 def straddlers(month_start: datetime, n: int = 5) -> list[Call]:

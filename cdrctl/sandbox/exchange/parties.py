@@ -49,9 +49,15 @@ class Leg:
     """One party's part in a call; instants are Unix milliseconds, UTC.
 
     `direction` is the party's: originating placed the call. `cause` is one of normal, busy, no_answer, cancelled,
-    rejected, unallocated, unavailable, answered_elsewhere, abandoned, blind_transfer, consulted_transfer. `route` is
-    internal, inbound, national, international, tollfree or service. `peer` is the leg at the other end, `related` the
-    one this leg came from, `session` 1 for the consultation within a consulted transfer.
+    rejected, unallocated, unavailable, answered_elsewhere, abandoned, blind_transfer, consulted_transfer, parked,
+    forwarded. `route` is internal, inbound, national, international, tollfree or service. `peer` is the leg at the
+    other end, `related` the one this leg came from, `session` the number of the consultation that the leg belongs to, 0
+    for none.
+
+    Only legs of stories have the rest: `transfer_to` is the leg that asked for a consulted transfer; `retrieves` marks
+    a leg whose party placed it and got a waiting caller; `diverts` marks what a switch placed on behalf of the party;
+    `forwarded` has when the target of a forwarding answered and ended; `reason` says which service made the leg. A
+    record appears `late` milliseconds later than usual, and never if it is `lost`.
     """
 
     id: str
@@ -83,6 +89,13 @@ class Leg:
     hold_seconds: int = 0
     recorded: bool = False
     key_pressed: str = ""
+    transfer_to: str = ""
+    retrieves: bool = False
+    diverts: bool = False
+    forwarded: tuple[int, int] | None = None
+    reason: str = ""
+    late: int = 0
+    lost: bool = False
 
     @property
     def ring_seconds(self) -> int:
@@ -110,7 +123,8 @@ class Call:
     """Everything that followed from one attempt to call, including transfers.
 
     `outcome` is answered, voicemail, no_answer, busy, cancelled, rejected, failed or abandoned: the outcome for the
-    caller, whatever single legs have.
+    caller, whatever single legs have. `story` names the story of a call of the harder exchange, `transfers` are its
+    transfers, blind or consulted, in order.
     """
 
     id: str
@@ -121,6 +135,8 @@ class Call:
     from_number: str
     to_number: str
     legs: tuple[Leg, ...]
+    story: str = ""
+    transfers: tuple[str, ...] = ()
 
 
 SITES = (
@@ -187,6 +203,7 @@ def _people() -> tuple[Party, ...]:
 
 PEOPLE = _people()
 QUEUE = Party("queue", uuid_text(4, "queue"), "Sales queue", "+12025550101", "3001", SITES[0])
+OVERFLOW = Party("queue", uuid_text(4, "overflow"), "Overflow queue", "+12025550103", "3003", SITES[0])
 HUNT_GROUP = Party("hunt_group", uuid_text(4, "hunt"), "Support, first line", "+12025550102", "3002", SITES[0])
 ATTENDANT = Party("attendant", uuid_text(4, "attendant"), "Main menu", "+12025550100", "3000", SITES[0])
 VOICEMAIL = Party("voicemail", uuid_text(4, "voicemail"), "Voice mail", "3999", "3999", SITES[0])

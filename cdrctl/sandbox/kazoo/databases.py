@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from datetime import timedelta
 
 from cdrctl.sandbox.exchange.clock import delay, is_gone, milliseconds
 from cdrctl.sandbox.kazoo.accounts import Account
@@ -18,15 +19,20 @@ def month_database(state: State, account: Account, month: str) -> Month:
     if not named or month == state.switched["archived"]:
         return Month()
     late, bulk = int(state.switched["late_save"]), int(state.switched["same_second"])
-    return _saved_month(account, month, late, bulk, state.switched["late"].partition("+")[0])
+    apart = state.switched["interaction"] == "own"
+    return _saved_month(account, month, late, bulk, state.switched["late"].partition("+")[0], apart)
 
 
 @functools.lru_cache(24)
-def _saved_month(account: Account, month: str, late: int, bulk: int, share: str) -> Month:
+def _saved_month(account: Account, month: str, late: int, bulk: int, share: str, apart: bool) -> Month:  # noqa: FBT001
     """Make the database of a month: once for all sandboxes of a process."""
     documents = []
-    for call in account.exchange.calls(*month_bounds(month)):
-        documents += interaction_documents(call, account, late, share)
+    since, until = month_bounds(month)
+    if apart:  # an interaction that begins in the month may belong to a call that began before
+        since -= timedelta(milliseconds=account.exchange.longest)
+    for call in account.exchange.calls(since, until):
+        made = interaction_documents(call, account, late, share, apart=apart)
+        documents += [one for one in made if not apart or month_of(one.interaction[0]) == month]
     documents.sort(key=lambda one: (one.saved, one.id))
     if bulk:
         documents = save_in_bulks(documents, bulk)

@@ -26,6 +26,8 @@ _CAUSES = {
     "abandoned": "ORIGINATOR_CANCEL",
     "blind_transfer": "BLIND_TRANSFER",
     "consulted_transfer": "ATTENDED_TRANSFER",
+    "parked": "NORMAL_CLEARING",  # a guess
+    "forwarded": "NO_ANSWER",
 }
 _CODES = {"NORMAL_CLEARING": "sip:200", "USER_BUSY": "sip:486", "CALL_REJECTED": "sip:603", "NO_ANSWER": "sip:480"}
 
@@ -77,27 +79,55 @@ class Month:
     by_id: dict[str, StoredDocument] = field(default_factory=dict)
 
 
-def interaction_documents(call: Call, account: Account, late: int, share: str) -> list[StoredDocument]:
+def interaction_documents(
+    call: Call, account: Account, late: int, share: str, *, apart: bool = False
+) -> list[StoredDocument]:
     """Return the documents of one interaction: one for each leg of a telephone or carrier, none for queues and menus.
 
-    Each is saved `late` seconds later than usual, and those of the `share` later still.
+    Each is saved `late` seconds later than usual, and those of the `share` later still. With `apart`, consultations and
+    retrievals of stories have an interaction of their own.
     """
-    began = call.start // SECOND + GREGORIAN
-    key = digest("interaction", call.id)[:8]
-    month = f"{instant(call.start):%Y%m}"
     call_ids = {leg.id: _call_id(leg) for leg in call.legs}
     first = next((leg for leg in call.legs if leg.party.kind == "outside" or leg.party.is_user), None)
     bridge = call_ids[first.id] if first else ""
     documents = []
     for leg in call.legs:
-        if leg.party.kind != "outside" and not leg.party.is_user:
+        if (leg.party.kind != "outside" and not leg.party.is_user) or _has_none(leg):
             continue
-        saved = leg.end // SECOND + GREGORIAN + 1 + late + delay(share, "late", leg.id) // (60 * SECOND)
+        began, key, named = _interaction(call, leg, apart=apart)
+        month = f"{instant(began):%Y%m}"
+        own = call_ids[named.id] if named is not call.legs[0] else bridge
+        saved = (
+            leg.end // SECOND
+            + GREGORIAN
+            + 1
+            + late
+            + leg.late // SECOND
+            + delay(share, "late", leg.id) // (60 * SECOND)
+        )
         owner = USERS_AND_DEVICES[leg.party.id][0] if leg.party.kind == "person" else ""
         begun = leg.start // SECOND + GREGORIAN
         name = f"{month}-{call_ids[leg.id]}"
-        documents.append(StoredDocument(saved, name, begun, (began, key), owner, leg, account, call_ids, bridge))
+        since = (began // SECOND + GREGORIAN, key)
+        documents.append(StoredDocument(saved, name, begun, since, owner, leg, account, call_ids, own))
     return documents
+
+
+def _has_none(leg: Leg) -> bool:
+    """Return whether a leg has no document: it is lost, or the switch made it to forward a call without ringing."""
+    return leg.lost or leg.diverts or (leg.cause == "forwarded" and leg.ring_seconds == 0)
+
+
+def _interaction(call: Call, leg: Leg, *, apart: bool) -> tuple[int, str, Leg]:
+    """Return the beginning, the key and the first leg of the interaction of a leg.
+
+    A consultation that became a transfer has the interaction of the caller, apart from the leg that asked for it.
+    """
+    own = apart and bool(call.story) and leg.session > 0 and (leg.direction == "originating" or not leg.transfer)
+    if not own:
+        return call.start, digest("interaction", call.id)[:8], call.legs[0]
+    first = next(one for one in call.legs if one.session == leg.session)
+    return first.start, digest("interaction", call.id, leg.session)[:8], first
 
 
 def save_in_bulks(documents: list[StoredDocument], size: int) -> list[StoredDocument]:

@@ -36,6 +36,11 @@ SWITCHES: dict[str, Switch] = {
     "dropped": DROPPED,
     "late_save": Switch("0", (), r"\d+", meaning="seconds a document is saved later than usual"),
     "same_second": Switch("0", (), r"\d+", meaning="number of consecutive documents saved in one second"),
+    "interaction": Switch(
+        "whole",
+        ("own",),
+        meaning="interaction_id of consultations and retrievals in calls of --stories hard: the call's, or their own",
+    ),
     "duration": Switch(
         "right",
         ("minus_unix", "unix", "minus"),

@@ -16,7 +16,7 @@ _MINUTE = 60
 def targets(call: Call) -> list[Leg]:
     """Return the legs that have a call log: every leg except the calling side of another leg."""
     ids = {leg.id for leg in call.legs}
-    return [leg for leg in call.legs if leg.direction == "terminating" or leg.peer not in ids]
+    return [leg for leg in call.legs if leg.direction == "terminating" or leg.retrieves or leg.peer not in ids]
 
 
 def extra_microseconds(call: Call) -> int:
@@ -39,7 +39,14 @@ def direction_of(call: Call) -> str:
 
 def leaves_again(call: Call) -> bool:
     """Return whether a call from outside is sent on to a mobile telephone."""
+    if call.story:
+        return any(leg.reason.startswith("CallForward") for leg in call.legs)
     return call.kind == "inbound" and len(call.legs) > 1 and call.legs[1].party.device == "mobile"
+
+
+def is_apart(leg: Leg) -> bool:
+    """Return whether a leg began as a call of its own: a consultation, or the retrieval of a parked caller."""
+    return leg.session > 0 and (leg.retrieves or leg.transfer != "blind")
 
 
 def cost_of(call: Call) -> float:

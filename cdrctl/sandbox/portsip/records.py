@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdrctl.sandbox.exchange.parties import Call, Leg
-from cdrctl.sandbox.portsip.calls import extra_microseconds, targets
+from cdrctl.sandbox.portsip.calls import extra_microseconds, is_apart, targets
 from cdrctl.sandbox.portsip.times import MILLI
 
 EPOCH = 1_514_764_800_000
@@ -35,8 +35,11 @@ class Record:
         return self.number & 3
 
 
-def records_of(kind: str, call: Call, nth: int) -> list[Record]:
-    """Return the records of a call: one CDR, a log for each target, or its recording if it has one."""
+def records_of(kind: str, call: Call, nth: int, *, apart: bool = False) -> list[Record]:
+    """Return the records of a call: one CDR, a log for each target, or its recording if it has one.
+
+    With `apart`, consultations and retrievals of stories have a session of their own.
+    """
     more = extra_microseconds(call)
     session = _number(call, nth, 0, SESSION)
     if kind == "cdrs":
@@ -48,8 +51,16 @@ def records_of(kind: str, call: Call, nth: int) -> list[Record]:
         begun = leg.start if leg.answer is None else leg.answer
         return [Record(begun * MILLI, call.end, session + RECORDING, session, call, leg)]
     return [
-        Record(leg.start * MILLI + more, call.end, _number(call, nth, n, LOG), session, call, leg)
+        Record(
+            leg.start * MILLI + more,
+            call.end + leg.late,
+            _number(call, nth, n, LOG),
+            _number(call, nth, leg.session, SESSION) if apart and call.story and is_apart(leg) else session,
+            call,
+            leg,
+        )
         for n, leg in enumerate(targets(call))
+        if not leg.lost
     ]
 
 

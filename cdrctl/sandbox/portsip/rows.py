@@ -25,7 +25,11 @@ _STATUS = {
     "rejected": 603,
     "unallocated": 404,
     "unavailable": 503,
+    "forwarded": 302,
 }
+_ENDED = {"parked": "REPLACED", "forwarded": "REDIRECTED"}
+"""The end reasons of legs in stories; REPLACED for a parked leg is a guess."""
+
 _NEVER_RANG = {"unallocated", "unavailable", "rejected"}
 _NO_TIME = {"empty": "", "year1": "0001-01-01T00:00:00Z", "1970": "1970-01-01T00:00:00Z", "0": "0"}
 _DIRECTIONS = {"inbound": "INBOUND_CALL", "outbound": "OUTBOUND_CALL", "internal": "EXTENSION_CALL"}
@@ -93,6 +97,7 @@ def _call_part(pbx: PBX, call: Call) -> _Part:
     second = call.legs[1] if len(call.legs) > 1 and call.legs[1].direction == "terminating" else None
     service = second.party if second and second.party.kind in _SERVICES else None
     transfer = call.kind.removesuffix("_transfer") if call.kind.endswith("_transfer") else ""
+    transfer = call.transfers[-1] if call.transfers else transfer
     if first.answer is not None:
         code = 0
         ended = {"blind": "BLIND_TRANSFER_COMPLETED", "consulted": "CONSULT_TRANSFER_COMPLETED"}.get(transfer, "")
@@ -123,6 +128,8 @@ def _leg_part(pbx: PBX, call: Call, leg: Leg) -> _Part:
     cause = leg.cause
     if cause.endswith("_transfer"):
         ended = "BLIND_TRANSFER_COMPLETED" if cause.startswith("blind") else "CONSULT_TRANSFER_COMPLETED"
+    elif cause in _ENDED:
+        ended = _ENDED[cause]
     elif leg.answer is None:
         ended = "CANCELLED" if cause == "cancelled" else ""
     elif leg.party.kind in _SERVICES and any(one.related == leg.id and one.answer for one in call.legs):
@@ -142,7 +149,7 @@ def _leg_part(pbx: PBX, call: Call, leg: Leg) -> _Part:
         leg.end,
         callee=leg.party if leg.direction == "terminating" else None,
         end_reason=ended,
-        reroute_reason="TRANSFER" if transferred else "",
+        reroute_reason="TRANSFER" if transferred else "OVERFLOW" if leg.reason == "CallQueue" else "",
         status_code=0 if leg.answer is not None else _STATUS.get(cause, 0),
         destination=f"sip:{leg.party.extension}@192.0.2.135:{port}" if device else "",
         service_number=service.extension if service else "",
@@ -177,6 +184,7 @@ def _reroute_reason(pbx: PBX, call: Call, transfer: str) -> str:
 def _destination(call: Call, target: Leg | None) -> str:
     """Return where the call was sent, if that is not the number called."""
     if target is not None and leaves_again(call):
+        target = next((leg for leg in call.legs[1:] if leg.party.kind == "outside"), target)
         return f"sip:{_digits(target.party.number)}@{_TRUNKS[_DEFAULT_TRUNK]}:5060"
     return ""
 
@@ -218,7 +226,10 @@ def _party_values(call: Call, part: _Part, way: str, trunk: str) -> Row:
         caller_number = first.party.extension
     elif callee is not None:
         callee_number = callee.extension or callee.number
-    outer = way == "outbound" and (callee is None or callee.kind == "outside" or leg.direction == "originating")
+    sent_on = bool(call.story) and callee is not None and callee.kind == "outside"
+    outer = sent_on or (
+        way == "outbound" and (callee is None or callee.kind == "outside" or leg.direction == "originating")
+    )
     return {
         "caller": _digits(caller_number),
         "caller_domain": address if way == "inbound" and leg.from_number == first.from_number else DOMAIN,

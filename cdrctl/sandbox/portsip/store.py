@@ -36,7 +36,7 @@ def visible_records(pbx: PBX, kind: str, span: Span, user: str) -> Sequence[Reco
     low = max(span[0], oldest_start(pbx), begun * MILLI)
     # No visible call begins after now. Ending at the next midnight keeps `key` the same for later pages.
     high = min(span[1], (now // DAY + 1) * DAY * MILLI)
-    key = kind, user, low, high, pbx.switched["late"]
+    key = kind, user, low, high, f"{pbx.switched['late']} {pbx.switched['session']}"
     if pbx.found.key != key:
         records = _read_records(pbx, kind, low, high, user) if low < high else []
         pbx.found = FoundRecords(key, max((one.seen for one in records), default=0), records)
@@ -56,7 +56,8 @@ def _read_records(pbx: PBX, kind: str, low: int, high: int, user: str) -> list[R
         nth = nth + 1 if call.start == begun else 0
         begun = call.start
         if not user or involves(call, user):
-            found += [one for one in _delay(pbx, records_of(kind, call, nth)) if low <= one.start < high]
+            made = records_of(kind, call, nth, apart=pbx.switched["session"] == "own")
+            found += [one for one in _delay(pbx, made) if low <= one.start < high]
     found.sort(key=lambda one: (one.start, one.number))
     return found
 
@@ -78,7 +79,8 @@ def find_record(pbx: PBX, kind: str, text: str, user: str) -> Record | Reply:
     reach = pbx.exchange.longest
     calls = pbx.exchange.calls_between(at, at + 1)
     nth = call_position(number)
-    records = _delay(pbx, records_of(kind, calls[nth], nth)) if nth < len(calls) else []
+    apart = pbx.switched["session"] == "own"
+    records = _delay(pbx, records_of(kind, calls[nth], nth, apart=apart)) if nth < len(calls) else []
     found = next((one for one in records if one.number == number), None)
     now = milliseconds(pbx.now())
     if found is None or found.seen > now or at < oldest_start(pbx) // MILLI - reach:

@@ -41,6 +41,12 @@ SWITCHES: dict[str, Switch] = {
     "token_ttl": Switch("1800", (), r"\d+", meaning="seconds an access token lives"),
     "rotate": Switch("on", ("off",), meaning="a refresh gives a new refresh token and ends the old one"),
     "grow": Switch("0", (), r"\d+", meaning="calls landing between two pages of a listing, for three pages"),
+    "session": Switch(
+        "whole",
+        ("own",),
+        meaning="session_id of consultations and retrievals in calls of --stories hard: the call's, or their own (a"
+        " guess)",
+    ),
     "legs": Switch("1", (), r"[1-9]\d*", meaning="most legs in the detail of a CDR"),
     "lookback": Switch("400", ("empty",), meaning="answer to a window older than five years"),
     "ids": Switch("decimal", ("base64",), meaning="form of ids; base64 as the documentation prints them"),

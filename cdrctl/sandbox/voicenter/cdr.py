@@ -23,7 +23,8 @@ LEFT_QUEUE = ("ABANDONE", "ABANDONE", "ABANDONE", "TIMEOUT", "FULL", "EXIT", "JO
 class Cdr:
     """One record before it is written.
 
-    `start` and `end` are Unix milliseconds; `ring`, `talk` and `waited` are whole seconds.
+    `start` and `end` are Unix milliseconds; `ring`, `talk` and `waited` are whole seconds. The record appears `late`
+    milliseconds later than usual, and never if it is `lost`.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Cdr:
     second_status: str = ""
     recorded: bool = False
     draw: int = 0
+    late: int = 0
+    lost: bool = False
 
     @property
     def second(self) -> int:

@@ -8,6 +8,7 @@ from cdrctl.sandbox.exchange.parties import Call
 from cdrctl.sandbox.voicenter.calls import cdrs_of
 from cdrctl.sandbox.voicenter.cdr import Cdr
 from cdrctl.sandbox.voicenter.fields import CURRENT_FIELDS, SEED_FIELDS
+from cdrctl.sandbox.voicenter.stories import cdrs_of_story
 from cdrctl.sandbox.voicenter.switches import SWITCHES
 from cdrctl.sandbox.wire import Clock
 
@@ -44,7 +45,7 @@ class State:
 
     def saved_at(self, one: Cdr) -> int:
         """Tell when a record was saved, in Unix milliseconds."""
-        return one.end + self.lag + delay(self.switched["late"], "late", f"{one.id} {one.type}")
+        return one.end + one.late + self.lag + delay(self.switched["late"], "late", f"{one.id} {one.type}")
 
     def longest_wait(self) -> int:
         """Return an upper bound on the milliseconds from the start of a call until its record is saved."""
@@ -60,7 +61,7 @@ class State:
             if call.end + SECOND >= lo
             for one in self._cdrs_of(call)
             if lo <= one.second * SECOND < hi
-            and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
+            and one.end + one.late + lag + delay(late, "late", f"{one.id} {one.type}") <= now
             and not is_gone(share, f"{one.id} {one.type}", one.end, now)
         ]
         found.sort(key=lambda one: (one.start, one.id, one.type))
@@ -68,7 +69,12 @@ class State:
 
     def _cdrs_of(self, call: Call) -> list[Cdr]:
         """Give the records of a call; they are the same for every request, so they are cached."""
-        known = self._cdrs.get(call.id)
+        name = f"{call.id} {self.switched['original']}" if call.story else call.id
+        known = self._cdrs.get(name)
         if known is None:
-            known = self._cdrs[call.id] = cdrs_of(call)
+            if call.story and call.legs[0].party.kind == "outside":
+                known = cdrs_of_story(call, chained=self.switched["original"] == "chain")
+            else:
+                known = cdrs_of(call)
+            self._cdrs[name] = known
         return known

@@ -31,6 +31,11 @@ SWITCHES: dict[str, Switch] = {
     "date": Switch("z", ("blank", "no_zone"), meaning="form of Date: ...T...Z, with a space, or T without a zone"),
     "date_zone": Switch("utc", ("israel",), meaning="zone of a Date written without one"),
     "epoch": Switch("on", ("off",), meaning="whether records have a DateEpoch; version 0.1 has none"),
+    "original": Switch(
+        "first",
+        ("chain",),
+        meaning="what OriginalIvrUniqueID names in calls of --stories hard: the first or the one before (a guess)",
+    ),
     "order": Switch("oldest", ("newest",), meaning="order of records if the request has no sort"),
     "unknown_field": Switch("ignored", ("error",), meaning="response to an unknown field"),
     "extension": Switch("accepted", ("ignored",), meaning="extension, singular, in a query"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cdrctl.sandbox.exchange.clock import HOUR, delay, digest, instant, uuid_text
+from cdrctl.sandbox.exchange.clock import HOUR, SECOND, delay, digest, instant, uuid_text
 from cdrctl.sandbox.exchange.parties import Leg, Site
 from cdrctl.sandbox.webex.keys import EMPTY, IN_DOCUMENTATION, KEYS, KEYS_OF_2025
 from cdrctl.sandbox.webex.state import ORG, State
@@ -77,7 +77,13 @@ def _full_record(state: State, leg: Leg) -> Record:
     external = external and not ((leg.queue or leg.hunt_group) and party.is_user)
     record = dict(EMPTY)
     record |= _call_values(leg)
+    if leg.forwarded:
+        record |= _redirected_values(leg, *leg.forwarded)
+    if leg.reason == "CallPark":
+        record["Recall type"] = "Call Park"
     record |= _network_values(leg, external=external)
+    if leg.session and state.switched["interaction"] == "session":
+        record["Interaction ID"] = uuid_text(4, "interaction", leg.call_id, leg.session)
     record |= _party_values(leg)
     record |= _device_values(leg)
     if leg.site:
@@ -85,7 +91,8 @@ def _full_record(state: State, leg: Leg) -> Record:
     if not out and leg.from_name:
         record["Calling line ID"] = leg.from_name
     if leg.transfer == "consulted" and leg.transfer_time is not None:
-        record["Transfer related call ID"] = _local_id(leg.related or f"{leg.call_id}.3")
+        other = leg.transfer_to or leg.related or f"{leg.call_id}.3"
+        record["Transfer related call ID"] = _local_id(other)
     if leg.transfer_time is not None:
         record["Call transfer time"] = time_text(leg.transfer_time)
     if leg.recorded:
@@ -124,6 +131,27 @@ def _call_values(leg: Leg) -> Record:
     }
 
 
+def end_of(leg: Leg) -> int:
+    """Return the release time of a leg: that of the target if the leg was forwarded."""
+    return leg.forwarded[1] if leg.forwarded else leg.end
+
+
+def _redirected_values(leg: Leg, answer: int, end: int) -> Record:
+    """Return what the record of a forwarded leg tells of its target, which answered.
+
+    It is a guess: the document only names the indicator Yes-PostRedirection.
+    """
+    return {
+        "Answer time": time_text(answer),
+        "Answered": "true",
+        "Duration": (end - answer) // SECOND,
+        "Report time": time_text(end),
+        "Release time": time_text(end),
+        "Ring duration": str((answer - leg.start) // SECOND),
+        "Answer indicator": "Yes-PostRedirection",
+    }
+
+
 def _network_values(leg: Leg, *, external: bool) -> Record:
     """Return the type of the call and the ids that tie its legs together."""
     pair = digest("pair", *sorted((leg.id, leg.peer)))
@@ -133,7 +161,7 @@ def _network_values(leg: Leg, *, external: bool) -> Record:
         "Call type": _ROUTES[leg.route] if external else "SIP_ENTERPRISE",
         "Correlation ID": uuid_text(4, "correlation", leg.call_id, leg.session),
         "Local call ID": _local_id(leg.id),
-        "Remote call ID": "" if external or beyond else _local_id(leg.peer),
+        "Remote call ID": "" if external or beyond or leg.retrieves else _local_id(leg.peer),
         "Network call ID": f"SD{pair[:8]}-{pair}" if external else f"BW{int(pair[:14], 16)}@10.71.220.6",
         "Related call ID": _local_id(leg.related),
         "External caller ID number": leg.from_number if leg.direction == "originating" and external else "",
@@ -162,6 +190,8 @@ def _party_values(leg: Leg) -> Record:
 
 
 def _related_reason(leg: Leg) -> str:
+    if leg.reason:
+        return leg.reason
     if leg.transfer == "consulted":
         return "ConsultativeTransfer"
     if leg.redirect_reason == "NoAnswer":

@@ -34,6 +34,11 @@ SWITCHES: dict[str, Switch] = {
         ("2025", "doc_case", "future", "clients"),
         meaning="key set and letter case of records; clients: with keys and words known from clients only",
     ),
+    "interaction": Switch(
+        "whole",
+        ("session",),
+        meaning="Interaction ID of consultations in calls of --stories hard: that of the call, or their own (a guess)",
+    ),
     "types": Switch("wire", ("doc",), meaning="doc: Ring duration is a number"),
     "error_shape": Switch("cdr", ("general",), meaning="body of errors"),
     "next_ttl": Switch("none", (), r"\d+", meaning="seconds a next link lives"),

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cdrctl.sandbox.exchange.clock import DAY, HOUR, MINUTE, SECOND, delay, is_gone, milliseconds
 from cdrctl.sandbox.exchange.parties import Leg
-from cdrctl.sandbox.webex.records import Record, wire_record
+from cdrctl.sandbox.webex.records import Record, end_of, wire_record
 from cdrctl.sandbox.webex.state import Entry, State
 
 CALLS = ("cdrs", "stream")
@@ -64,7 +64,7 @@ def entries_in(state: State, call: str, lo: int, hi: int, places: frozenset[str]
     kept = []
     complete_from = 0
     for leg in state.exchange.legs_between(legs_since, hi):
-        if leg.party.kind == "outside":
+        if leg.party.kind == "outside" or leg.lost:
             continue
         one = _entry(state, leg, call)
         if is_gone(state.switched["dropped"], leg.id, leg.end, now):
@@ -82,10 +82,11 @@ def entries_in(state: State, call: str, lo: int, hi: int, places: frozenset[str]
 
 def _entry(state: State, leg: Leg, call: str) -> Entry:
     """Return the record of a leg with the time by which the call selects it."""
-    late = delay(state.switched["late"], "late", leg.id)
-    inserted = leg.end + _INSERTED_AFTER + late
-    key = leg.end if state.switched["filter"] == "end" else leg.start
-    seen = leg.end + _FEED_LAG + late
+    late = delay(state.switched["late"], "late", leg.id) + leg.late
+    end = end_of(leg)
+    inserted = end + _INSERTED_AFTER + late
+    key = end if state.switched["filter"] == "end" else leg.start
+    seen = end + _FEED_LAG + late
     if call == "stream":
         key = seen = inserted
     return Entry(key, leg.start, seen, leg.id, leg.site.name if leg.site else "", leg)
@@ -110,7 +111,7 @@ def true_records(state: State, call: str, since: datetime, until: datetime, opti
     kept = [
         _entry(state, leg, call)
         for leg in state.exchange.legs_between(lo, hi)
-        if leg.party.kind != "outside" and (not places or (leg.site and leg.site.name in places))
+        if leg.party.kind != "outside" and not leg.lost and (not places or (leg.site and leg.site.name in places))
     ]
     share = state.switched["dropped"]
     return [

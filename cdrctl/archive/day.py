@@ -193,7 +193,7 @@ def store_day(
     with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
         known, before, mixed = _readings_before(source, came, there, readings)
         lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
-        placed = came.spool.count_new()
+        placed = came.placed
         rows: Callable[[], Iterable[Row]] = came.spool.rows
         late_starts: Iterable[int] = ()
         if (old := _file_with(came, there, source)) is not None:
@@ -261,23 +261,37 @@ def _concerns(reading: Reading, came: Fetched) -> bool:
     return (reading.mixed or reading.read_at is not None) and overlap(reading.window, came.window) is not None
 
 
+def response_before(source: Source, there: Existing, header: bytes) -> str:
+    """Return the digests of the last response of a window that the day's file has; empty if there are none.
+
+    Args:
+        source: The call.
+        there: The state of the day.
+        header: The CSV header of the lines that come.
+    """
+    old = there.old
+    if old is None or there.doubted is not None or old.header != header:
+        return ""
+    return old.responses.get(_name(source, there.window), "")
+
+
 def _file_with(came: Fetched, there: Existing, source: Source) -> DayFile | None:
     """Return the day's file if it has this response already, so that a merge would change nothing; else None."""
-    old = there.old
-    if old is None or not came.complete or there.doubted is not None or old.header != came.header:
-        return None
-    return old if old.responses.get(_name(source, came.window)) == came.digest else None
+    if came.unchanged:
+        return there.old
+    before = response_before(source, there, came.header).partition(" ")[0]
+    return there.old if came.complete and before == came.digest else None
 
 
 def _responses(source: Source, came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
-    """Return the digests of the responses that are in a file after a merge.
+    """Return the digests of the responses that are in a file after a merge: of the records, then as they were sent.
 
     None is kept where records are gone at the provider: each run reports them.
     """
     before = {} if old is None or result.changed else dict(old.responses)
     if not came.complete or result.gone:
         return {}
-    return {**before, _name(source, came.window): came.digest}
+    return {**before, _name(source, came.window): f"{came.digest} {came.sent}".strip()}
 
 
 def _name(source: Source, window: Window) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -16,13 +16,14 @@ from cdrctl.archive.index import ENTRY, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.options import wants_details
 from cdrctl.archive.owner import Account
+from cdrctl.archive.responses import Copy, Sent, add_plain, watched
 from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import Archive
 from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
 from cdrctl.export.rows import Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, Known, identities
-from cdrctl.records.events import Page, Row
+from cdrctl.records.events import Event, Page, Row
 from cdrctl.records.schemas import Schema, native
 from cdrctl.windows import Window, rfc3339
 
@@ -83,6 +84,8 @@ class Fetched:
         spool: The records, among the new ones.
         tally: The numbers of records, pages and duplicates, and the gaps.
         digest: A digest of the records, whatever their order.
+        sent: A digest of the response as it was sent; empty if another response with this digest must be converted.
+        unchanged: The response is the last one, which is in the file. The spool has no records.
     """
 
     window: Window
@@ -91,6 +94,13 @@ class Fetched:
     spool: Spool
     tally: Tally
     digest: str = ""
+    sent: str = ""
+    unchanged: bool = False
+
+    @property
+    def placed(self) -> int:
+        """How many records have a start, after those without one have been taken."""
+        return self.tally.records if self.unchanged else self.spool.count_new()
 
     @property
     def complete(self) -> bool:
@@ -120,7 +130,7 @@ def known_details(archive: Archive, source: Source, old: DayFile | None) -> Know
 
 
 def fetch_entries(
-    archive: Archive, source: Source, window: Window, read_at: datetime, known: Known | None = None
+    archive: Archive, source: Source, window: Window, read_at: datetime, known: Known | None = None, before: str = ""
 ) -> Fetched:
     """Return the records of a window from the provider, in a temporary database.
 
@@ -130,47 +140,143 @@ def fetch_entries(
         window: The window.
         read_at: The present instant, by the provider's clock if that is known.
         known: Returns the details of a record that are not to be requested; None to request all that are asked for.
+        before: The digests of the last response, which the file has: if the provider sends the same, the result has
+            no records. Empty if there are none.
 
     Raises:
         CdrctlError: The provider could not be queried.
-        OutputError: The temporary database cannot be written.
+        OutputError: The temporary files cannot be written.
     """
-    tally, included = Tally(), source.clock_offset  # in read_at
+    included = source.clock_offset  # in read_at
 
     def present() -> datetime:
         return read_at - (source.clock_offset - included)
 
-    erased = ErasedFilter(archive, source.call, header_of(archive, source.call))
-    as_entries = Schema(None, cast("Any", _entries_of(archive, source, erased, present)))
     events = source.fetch(window)
     if known is not None and source.fetch_unknown is not None:
         events = source.fetch_unknown(window, known)
-    pages = rows(events, source.call, as_entries, window, tally, source.log, present=present)
-    spool, total = Spool(), 0
-    try:
-        for page in pages:
-            found = cast("Sequence[Entry]", page)
-            spool.add_new(found)
-            total += sum(map(_entry_digest, found))
-    except BaseException:
-        spool.close()
-        raise
-    if erased.dropped:
-        source.log("note", "records with an erased number came, and are not stored (-v says more)")
-        source.log("debug", f"{rfc3339(window.since)}: {erased.dropped} records with an erased number")
-    return Fetched(window, read_at, header_of(archive, source.call), spool, tally, f"{total % 2**256:064x}")
+    job = _Fetching(archive, source, window, read_at, present)
+    content, _, sent = before.partition(" ")
+    return job.compared(events, content, sent) if sent else job.converted(events)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetching:
+    """One window that is fetched: the arguments of `fetch_entries`."""
+
+    archive: Archive
+    source: Source
+    window: Window
+    read_at: datetime
+    present: Callable[[], datetime]
+
+    def _watched(self, events: Iterable[Event], sent: Sent, *, convert: bool) -> Iterator[Event]:
+        call = self.source.call
+        return watched(events, call, self.window, sent, lambda: latest_start(self.present), convert=convert)
+
+    def compared(self, events: Iterable[Event], content: str, digest: str) -> Fetched:
+        """Return the records of a window, or that its response is the last one.
+
+        The response is copied to disk, and converted only if it is another one.
+
+        Args:
+            events: The events of the window.
+            content: The digest of the records of the last response.
+            digest: The digest of the last response as it was sent.
+        """
+        source, sent, tally, log = self.source, Sent(), Tally(), _FirstTime(self.source.log)
+        with Copy() as copy:
+            pages = Schema(None, cast("Any", lambda page: copy.add(page, sent)))
+            came = self._watched(events, sent, convert=False)
+            for _ in rows(came, source.call, pages, self.window, tally, log, present=self.present):
+                pass
+            is_same = sent.digest(source.call) == digest and not (tally.gaps or tally.same_id)
+            if is_same and log.warnings == sent.warnings:
+                header = header_of(self.archive, source.call)
+                return Fetched(self.window, self.read_at, header, Spool(), tally, content, digest, unchanged=True)
+            return self._stored(copy.pages(source.call), log, sent, tally)
+
+    def converted(self, events: Iterable[Event]) -> Fetched:
+        """Return the records of a window."""
+        sent = Sent()
+        return self._stored(self._watched(events, sent, convert=True), _FirstTime(self.source.log), sent, None)
+
+    def _stored(self, events: Iterable[Event], log: _FirstTime, sent: Sent, copied: Tally | None) -> Fetched:
+        """Return the records of events in a temporary database.
+
+        Args:
+            events: The events.
+            log: Receives messages.
+            sent: What came, when all events have been yielded.
+            copied: What is known from the copy of the response; None if the events come from the provider.
+        """
+        source, tally = self.source, Tally()
+        header = header_of(self.archive, source.call)
+        erased = ErasedFilter(self.archive, source.call, header)
+        entries = _entries_of(self.archive, source, erased, self.present, None if copied else sent)
+        as_entries = Schema(None, cast("Any", entries))
+        pages = rows(events, source.call, as_entries, self.window, tally, log, present=self.present)
+        spool, total = Spool(), 0
+        try:
+            for page in pages:
+                found = cast("Sequence[Entry]", page)
+                spool.add_new(found)
+                total += sum(map(_entry_digest, found))
+        except BaseException:
+            spool.close()
+            raise
+        if erased.dropped:
+            log("note", "records with an erased number came, and are not stored (-v says more)")
+            log("debug", f"{rfc3339(self.window.since)}: {erased.dropped} records with an erased number")
+        is_plain = log.warnings == sent.warnings and not (erased.dropped or spool.has_unplaced)
+        if copied is not None:
+            tally = _both(copied, tally)
+        content, digest = f"{total % 2**256:064x}", sent.digest(source.call) if is_plain else ""
+        return Fetched(self.window, self.read_at, header, spool, tally, content, digest)
+
+
+def _both(copied: Tally, stored: Tally) -> Tally:
+    """Return the numbers of a response that was copied to disk, and read again from there."""
+    return replace(
+        copied,
+        records=stored.records,
+        duplicates=copied.duplicates + stored.duplicates,
+        same_id=stored.same_id,
+        gaps=[*copied.gaps, *stored.gaps],
+    )
+
+
+class _FirstTime:
+    """A log that forwards each message once, because a copied response is read twice, and counts its warnings."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._logged: set[tuple[str, str]] = set()
+        self.warnings = 0
+
+    def __call__(self, level: str, text: str) -> None:
+        """Log a message."""
+        self.warnings += level == "warning"
+        if (level, text) not in self._logged:
+            self._logged.add((level, text))
+            self._log(level, text)
 
 
 def _entries_of(
-    archive: Archive, source: Source, erased: ErasedFilter, present: Callable[[], datetime]
+    archive: Archive, source: Source, erased: ErasedFilter, present: Callable[[], datetime], sent: Sent | None
 ) -> Callable[[Page], list[Entry]]:
-    """Return the function from a page to its records as entries of the archive, without those to be erased."""
+    """Return the function from a page to its records as entries of the archive, without those to be erased.
+
+    Plain records are added to `sent`.
+    """
     call = source.call
     schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
     lines_of = csv_lines if in_csv else json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
+        if sent is not None and sent.plain:
+            add_plain(sent, page)
         starts = starts_of(page, call, latest_start(present))
         keys = stable_keys(page.context, identities(page.records, call.identity))
         lines = lines_of(cast("Sequence[Row]", schema.rows(page)))

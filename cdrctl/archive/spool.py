@@ -59,7 +59,7 @@ class Spool:
     """The rows of a day's file and the records that came, in a temporary database."""
 
     def __init__(self) -> None:
-        self._has_unplaced = False
+        self.has_unplaced = False
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         self._db.executescript(_TABLES)
@@ -89,7 +89,7 @@ class Spool:
         """Add records that came."""
         found = [*entries]
         if any(entry.start == UNPLACED for entry in found):
-            self._has_unplaced = True
+            self.has_unplaced = True
         with _on_disk():
             self._db.execute("BEGIN")
             values = ((entry.key, entry.start, entry.line) for entry in found)
@@ -113,7 +113,7 @@ class Spool:
 
     def take_unplaced(self) -> list[Entry]:
         """Remove the records that came without a readable start, and return them."""
-        if not self._has_unplaced:  # nearly always: no row needs to be looked at
+        if not self.has_unplaced:  # nearly always: no row needs to be looked at
             return []
         query = "SELECT start, key, line FROM new WHERE start = ?"
         found = [Entry(*row) for row in self._db.execute(query, (UNPLACED,))]
@@ -288,10 +288,15 @@ def _on_disk() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise OutputError(
-            f"the records of a day cannot be kept among the temporary files: {error}",
-            hint="free disk space there, or set TMPDIR to a folder with more",
-        ) from error
+        raise unusable_temporary_files(error) from error
+
+
+def unusable_temporary_files(error: Exception) -> OutputError:
+    """Return the error for temporary files that cannot be written or read."""
+    return OutputError(
+        f"the records of a day cannot be kept among the temporary files: {error}",
+        hint="free disk space there, or set TMPDIR to a folder with more",
+    )
 
 
 def _within(spans: Sequence[tuple[int, int]]) -> tuple[str, list[int]]:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from cdrctl.archive.day import Day, Existing, read_existing, store_day
-from cdrctl.archive.fetching import Fetched, Source, fetch_entries, known_details
+from cdrctl.archive.day import Day, Existing, read_existing, response_before, store_day
+from cdrctl.archive.fetching import Fetched, Source, fetch_entries, header_of, known_details
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
 from cdrctl.archive.ledger import KeptCall, SweepState
 from cdrctl.archive.ledgers import AnyLedger
@@ -277,7 +277,8 @@ def _fetch(job: _Job, day: Day) -> tuple[Fetched, Existing]:
     at = job.present().replace(microsecond=0)
     known = known_details(job.archive, job.source, there.old)
     with closing(known) if known is not None else nullcontext():
-        return fetch_entries(job.archive, job.source, there.window, at, known), there
+        before = response_before(job.source, there, header_of(job.archive, job.source.call))
+        return fetch_entries(job.archive, job.source, there.window, at, known, before), there
 
 
 def _kept_call(job: _Job) -> KeptCall | None:

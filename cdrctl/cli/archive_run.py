@@ -244,8 +244,11 @@ def _fetch(
     Raises:
         ConfigurationError: The provider, or its fetcher, does not accept an option in `archive.toml`.
     """
+    from cdrctl.archive.options import wants_details
+
+    raw = not wants_details(opened.call, options.text)  # an unchanged response need not be converted
     try:
-        yield from fetch_window(replace(opened, query=replace(opened.query, known=known)), window)
+        yield from fetch_window(replace(opened, query=replace(opened.query, known=known)), window, raw=raw, lines=False)
     except UsageError as error:
         if not options.where:
             raise

@@ -106,13 +106,21 @@ def _parts_ahead(
     return ahead, Note(f"{opened.provider.title} is queried sequentially in spite of --jobs: {why}")
 
 
-def with_decoder(query: Query[Any], call: Call, *, raw: bool) -> Query[Any]:
-    """Return the query with a client that decodes the pages of this call column by column, if they can be read so."""
+def with_decoder(query: Query[Any], call: Call, *, raw: bool, lines: bool = True) -> Query[Any]:
+    """Return the query with a client that decodes the pages of this call column by column, if they can be read so.
+
+    Args:
+        query: The query.
+        call: The call.
+        raw: The JSON text of each record is needed.
+        lines: That text is written as it came, one record on each line.
+    """
     if query.client is None or call.key_fields is None:
         return query
     from cdrctl.records.decoding import BatchDecoder
 
-    return replace(query, client=query.client.with_decoder(BatchDecoder(call.columns, call.key_fields, raw=raw)))
+    decoder = BatchDecoder(call.columns, call.key_fields, raw=raw, lines=lines)
+    return replace(query, client=query.client.with_decoder(decoder))
 
 
 def fetch_window(
@@ -120,16 +128,20 @@ def fetch_window(
     window: Window,
     *,
     raw: bool = False,
+    lines: bool = True,
     ahead: Sequence[Window] = (),
     jobs: int = 1,
     now: datetime | None = None,
 ) -> Iterator[Event]:
     """Return the events of a window, and a note or gap where it ends after the provider's present.
 
-    With `ahead`, which is the window itself or its parts, the next event is fetched while one is written, and as many
-    parts in parallel as there are jobs.
+    `raw` and `lines` are those of `with_decoder`. With `ahead`, which is the window itself or its parts, the next event
+    is fetched while one is written, and as many parts in parallel as there are jobs.
     """
-    fetch, query = opened.call.fetch, replace(with_decoder(opened.query, opened.call, raw=raw), period=window)
+    fetch, query = (
+        opened.call.fetch,
+        replace(with_decoder(opened.query, opened.call, raw=raw, lines=lines), period=window),
+    )
     events: Iterator[Event]
     if not ahead:
         events = fetch(query)

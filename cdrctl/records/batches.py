@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
+import pydantic_core
+
 from cdrctl.damage import loads, text_of
 from cdrctl.errors import ProviderError
 from cdrctl.records.events import Record, Row, Value
@@ -37,11 +39,13 @@ class KeyFields:
 
 
 def decode_plainly(text: bytes) -> Any:
-    """Decode JSON with the standard library; damaged parts are marked (see `damage`).
+    """Decode JSON; damaged parts are marked (see `damage`).
 
     Raises:
         ProviderError: It is not JSON.
     """
+    with suppress(ValueError):
+        return pydantic_core.from_json(text, cache_strings="keys")
     with suppress(ValueError):
         return loads(text_of(text))
     raise ProviderError(

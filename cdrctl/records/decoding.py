@@ -81,16 +81,25 @@ class BatchDecoder:
         columns: The columns of the call.
         marks: The fields that are needed before records become rows.
         raw: Whether the JSON text of each record is needed.
+        lines: Whether that text is written as it came, so that it must not have line ends.
         large: Bytes of records from which a page is decoded in batches.
         few: About how many records a batch has.
     """
 
     def __init__(
-        self, columns: Sequence[Column], marks: KeyFields, *, raw: bool, large: int = LARGE, few: int = FEW
+        self,
+        columns: Sequence[Column],
+        marks: KeyFields,
+        *,
+        raw: bool,
+        lines: bool = True,
+        large: int = LARGE,
+        few: int = FEW,
     ) -> None:
         bytes(_KEPT)  # is freed at once
         self._marks = marks
         self._raw = raw
+        self._lines = lines
         self._large = large
         self._few = few
         plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
@@ -112,6 +121,18 @@ class BatchDecoder:
             return self._decode(body, path)
         except _NO_BATCH:
             return None
+
+    def records_of(self, array: bytes) -> Sequence[Record]:
+        """Return the records of an array, as a batch or, where that is not possible, as plain records.
+
+        Raises:
+            ProviderError: It is not JSON.
+        """
+        if self._shape.refits <= MOST_REFITS:
+            with suppress(*_NO_BATCH):
+                return self._batch(array)
+        records: Sequence[Record] = decode_plainly(array)
+        return records
 
     def _decode(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
         """Return a decoded body, or a part of one, with its records as a batch or a batched page."""
@@ -143,7 +164,7 @@ class BatchDecoder:
         if not self._raw and len(array) <= self._large:
             return self._batch(array)
         if self._raw:
-            _check_lines(array)
+            _check_text(array, lines=self._lines)
         columns = self._columns(self._marked, self._decode_marks(array))
         marked = RecordBatch(self._marks, columns, frozenset(), (), len(columns[self._marks.identity]))
         if len(array) <= self._large:
@@ -184,13 +205,7 @@ class BatchDecoder:
         """Yield the records of an array, cut by a parser, in batches, or as plain records where a batch fails."""
         raws = _RAW.decode(array)
         for at in range(0, len(raws), self._few):
-            few = b"[%b]" % b",".join(raws[at : at + self._few])
-            records: Sequence[Record]
-            try:
-                records = self._batch(few)
-            except _NO_BATCH:
-                records = decode_plainly(few)
-            yield records
+            yield self.records_of(b"[%b]" % b",".join(raws[at : at + self._few]))
 
     def _raw_batches(self, array: memoryview, marked: RecordBatch) -> Iterator[RecordBatch]:
         """Yield batches of the key fields and the JSON text of each record."""
@@ -254,16 +269,20 @@ def _decoder(
     return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
 
 
-def _check_lines(array: memoryview) -> None:
-    """Check that raw records can be written one on each line: no line ends, and valid UTF-8 also in skipped fields.
+def _check_text(array: memoryview, *, lines: bool) -> None:
+    """Check that raw records are valid UTF-8 also in skipped fields, and can be written one on each line.
+
+    Args:
+        array: The records.
+        lines: Whether line ends are refused.
 
     Raises:
-        ValueError: They cannot.
+        ValueError: They are not.
     """
     at = 0
     while at < len(array):
         chunk = array[at : at + _CHUNK]
         text, read = codecs.utf_8_decode(chunk, "strict", at + len(chunk) == len(array))
-        if "\n" in text or "\r" in text:
+        if lines and ("\n" in text or "\r" in text):
             raise ValueError("records of several lines")
         at += read

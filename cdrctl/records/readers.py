@@ -21,6 +21,8 @@ GREGORIAN_UNIX_OFFSET = 62_167_219_200
 """Seconds from year 0 to 1970: Kazoo counts seconds from year 0 ("Gregorian seconds")."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_402_300_799
+"""The last second of the year 9999, the last that Python has."""
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 _WHOLE_DECIMAL = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0*)?\s*\Z")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
@@ -91,6 +93,9 @@ def iso_instant(raw: Any) -> datetime:
 
 def unix_instant(raw: Any) -> datetime:
     """Return the UTC instant of Unix seconds, with or without decimals, as a number or as digits in a string."""
+    seconds = int(raw) if type(raw) is str and len(raw) < 12 and raw.isascii() and raw.isdecimal() else raw
+    if type(seconds) is int and 0 <= seconds <= _LAST_SECOND:  # nearly always
+        return _EPOCH + timedelta(seconds=seconds)
     digits = read_decimal(raw)
     if len(digits) > 40:  # as in iso_instant; a million digits would take half a minute
         raise ValueError

@@ -28,7 +28,10 @@ def start(record: Record) -> datetime | None:
     its end. Up to 4.3, a leg killed while it was new has a length of minus a Unix time, and a row that starts decades
     from now (GitHub 2600hz/kazoo, issue 6534).
     """
-    return next((at for at in _starts(record) if not is_placeholder(at)), None)
+    for at in _starts(record):
+        if not is_placeholder(at):
+            return at
+    return None
 
 
 def _starts(record: Record) -> Iterator[datetime]:
@@ -56,11 +59,12 @@ def _starts(record: Record) -> Iterator[datetime]:
 
 def length_of(record: Record) -> int | None:
     """Return the length of a leg in seconds, possible or not, or None if it cannot be read or added to an instant."""
-    with suppress(ValueError, OverflowError):
+    try:  # several times for each record, and faster than `suppress`
         seconds = read_integer(pick(record, "duration_seconds"))
         timedelta(seconds=seconds)
-        return seconds
-    return None
+    except (ValueError, OverflowError):
+        return None
+    return seconds
 
 
 def interaction(record: Record) -> str:

@@ -38,6 +38,7 @@ ZONE_LEAD = timedelta(hours=3)
 
 _ZONE = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*\Z", re.IGNORECASE)
 _DAY_SECONDS = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 zone_named = functools.lru_cache(maxsize=8)(windows.zone)
 """The zone of a name."""
@@ -45,10 +46,12 @@ zone_named = functools.lru_cache(maxsize=8)(windows.zone)
 
 def own_start(record: Record) -> datetime | None:
     """Return the start that a record proves by itself, by `DateEpoch` or by a `Date` with an offset, or None."""
-    with suppress(ValueError):
+    try:  # many times for each record, and faster than `suppress`
         epoch = unix_instant(pick(record, "DateEpoch"))
-        if epoch.timestamp() > 0:
+        if epoch > _EPOCH:
             return epoch
+    except ValueError:
+        pass
     date = pick(record, "Date")
     if isinstance(date, str) and _ZONE.search(date):
         with suppress(ValueError):

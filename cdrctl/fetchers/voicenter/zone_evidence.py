@@ -11,6 +11,7 @@ from cdrctl.fetchers.voicenter.zone import (
     LEARN,
     beyond,
     in_zone,
+    own_start,
     shown,
     start,
     wall_time,
@@ -43,10 +44,13 @@ class ZoneEvidence:
 
     def start(self, record: Record) -> datetime | None:
         """Return the start of a call, or None if it cannot be read or its zone is not known yet."""
-        if not zoneless(record):
-            return start(record)
+        own = own_start(record)
+        if own is not None:
+            return own
         wall = wall_time(record)
-        return in_zone(wall, zone_named(self.name)) if self.name is not None and wall is not None else None
+        if wall is None:
+            return start(record)
+        return in_zone(wall, zone_named(self.name)) if self.name is not None else None
 
     def learn(self, records: Sequence[Record], until: datetime, now: datetime) -> None:
         """Learn from the records of a request that ended at `until`; `now` is the provider's time."""

@@ -1,0 +1,224 @@
+"""What a provider sent of a window, before it is converted: a digest of it, and a copy on disk until that is known.
+
+A response that is equal to the last one leads to the same lines, so it is neither converted nor merged. The digest is
+the sum of the digests of the records of the window as they were sent, whatever their order and their pages, each with
+the context of its page. Fetchers check responses before: totals, links, and pages that come twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from cdrctl import __version__
+from cdrctl.archive.spool import unusable_temporary_files
+from cdrctl.export.rows import starts_of
+from cdrctl.fetchers import Call
+from cdrctl.records.batches import BatchedPage, RecordBatch, batches
+from cdrctl.records.events import Event, Note, Page, Record
+from cdrctl.windows import Window
+
+if TYPE_CHECKING:
+    from cdrctl.records.decoding import BatchDecoder
+
+_VERSION = 2
+"""The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What came of a window so far.
+
+    Args:
+        total: The sum of the digests of its records.
+        whole: Whether every record could be digested.
+        plain: Whether the records that were yielded last are plain, and to be added by `add_plain`.
+        warnings: How many warnings the fetcher yielded.
+    """
+
+    total: int = 0
+    whole: bool = True
+    plain: bool = False
+    warnings: int = 0
+
+    def digest(self, call: Call) -> str:
+        """Return the digest, which differs between versions that convert records differently; empty if there is none.
+
+        Args:
+            call: The call, whose columns count.
+        """
+        if not self.whole:
+            return ""
+        columns = [(column.name, column.key, column.kind) for column in call.columns]
+        return hashlib.blake2b(f"{__version__} {columns} {self.total}".encode(), digest_size=32).hexdigest()
+
+
+def watched(
+    events: Iterable[Event],
+    call: Call,
+    window: Window,
+    sent: Sent,
+    latest: Callable[[], datetime | None],
+    *,
+    convert: bool,
+) -> Iterator[Event]:
+    """Yield the events of a window, and add its raw records and the warnings to `sent`. A page may be read once.
+
+    Args:
+        events: The events. The pages have raw records, or plain ones.
+        call: The call.
+        window: The window. Records beyond it do not count.
+        sent: What came so far.
+        latest: Returns the latest possible start of a call.
+        convert: Yield raw records as batches of columns; else as they came.
+    """
+    decode = _decoder(call) if convert else None
+    try:
+        for event in events:
+            if isinstance(event, Page):
+                yield _watched_page(event, call, window, sent, latest, decode)
+                continue
+            sent.warnings += isinstance(event, Note) and event.level == "warning"
+            yield event
+    finally:
+        close = getattr(events, "close", None)  # a generator must end now, not when it is collected
+        if close is not None:
+            close()
+
+
+def _watched_page(
+    page: Page,
+    call: Call,
+    window: Window,
+    sent: Sent,
+    latest: Callable[[], datetime | None],
+    decode: BatchDecoder | None,
+) -> Page:
+    """Return a page whose raw records are added to `sent` when they are read."""
+
+    def parts() -> Iterator[Sequence[Record]]:
+        for part in batches(page.records):
+            sent.plain = not isinstance(part, RecordBatch)
+            if isinstance(part, RecordBatch) and part.raws is not None:
+                _add_raw(sent, part, page.context, call, window, latest())
+                yield part if decode is None else decode.records_of(array_of(part))
+            else:
+                sent.whole = sent.whole and sent.plain
+                yield part
+
+    if isinstance(page.records, BatchedPage):
+        return Page(BatchedPage(page.records.key_columns, parts), page.context)
+    return Page(next(parts()), page.context)
+
+
+def _add_raw(
+    sent: Sent, batch: RecordBatch, context: Mapping[str, str], call: Call, window: Window, latest: Any
+) -> None:
+    """Add the raw records of a batch that are of the window, also those that came before."""
+    records, starts = batch.raws or (), starts_of(Page(batch, context), call, latest)
+    known = [at for at in starts if at is not None]
+    if known and not (window.holds(min(known)) and window.holds(max(known))):
+        records = [one for one, at in zip(records, starts, strict=True) if at is None or window.holds(at)]
+    _add(sent, context, records)
+
+
+def add_plain(sent: Sent, page: Page) -> Sequence[bytes] | None:
+    """Add the plain records of a page, and return each as bytes; None if a value could not be read.
+
+    Args:
+        sent: What came so far.
+        page: The records of the window that did not come before.
+    """
+    try:
+        records = [marshal.dumps(one, _VERSION) for one in page.records]
+    except ValueError:  # the mark of a value that could not be read
+        sent.whole = False
+        return None
+    _add(sent, page.context, records)
+    return records
+
+
+def _add(sent: Sent, context: Mapping[str, str], records: Sequence[Any]) -> None:
+    begun = hashlib.sha256(marshal.dumps(sorted(context.items()), _VERSION))
+    for one in records:
+        digest = begun.copy()
+        digest.update(one)
+        sent.total = (sent.total + int.from_bytes(digest.digest())) % 2**256
+
+
+def _raws(records: Sequence[Record]) -> Sequence[Any] | None:
+    return records.raws if isinstance(records, RecordBatch) else None
+
+
+def array_of(batch: Sequence[Record]) -> bytes:
+    """Return the raw records of a batch as a JSON array."""
+    return b"[%b]" % b",".join(_raws(batch) or ())
+
+
+def _decoder(call: Call) -> BatchDecoder | None:
+    """Return the decoder of a call's raw records; None for a call whose pages are plain."""
+    if call.key_fields is None:
+        return None
+    from cdrctl.records.decoding import BatchDecoder
+
+    return BatchDecoder(call.columns, call.key_fields, raw=False)
+
+
+class Copy:
+    """The pages of a response in a temporary file, as they came."""
+
+    def __init__(self) -> None:
+        with _on_disk():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the copy
+        self._plain: list[Page] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, page: Page, sent: Sent) -> list[Record]:
+        """Add a page, add its plain records to `sent`, and return no rows."""
+        is_raw = _raws(page.records) is not None
+        records: Any = array_of(page.records) if is_raw else add_plain(sent, page)
+        if records is None:
+            self._plain.append(Page(list(page.records), page.context))
+            return []
+        with _on_disk():
+            marshal.dump((dict(page.context), records), self._file, _VERSION)
+        return []
+
+    def pages(self, call: Call) -> Iterator[Page]:
+        """Yield the pages again, with raw records as batches of columns."""
+        decode = _decoder(call)
+        with _on_disk():
+            self._file.flush()
+            size = self._file.tell()
+            self._file.seek(0)
+        while self._file.tell() < size:
+            with _on_disk():
+                context, records = marshal.load(self._file)  # noqa: S302 - our own, seconds old
+            if decode is not None and isinstance(records, bytes):
+                yield Page(decode.records_of(records), context)
+            else:
+                yield Page([*map(marshal.loads, records)], context)
+        yield from self._plain
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Turn an error of the temporary file into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable_temporary_files(error) from error

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdrctl.archive.calls_store import forget_calls, stored_profiles
 from cdrctl.archive.erased import read_erased, write_erased
 from cdrctl.archive.ledger2 import FOLDER, JsonLedger
 from cdrctl.archive.ledgers import RUNS, call_lock, creation_lock
@@ -32,7 +33,7 @@ def profiles_of(archive: Archive, ledger: JsonLedger) -> list[str]:
     """Return the profiles that an archive has, also those that were being removed."""
     leaving = {one.name.removeprefix(_LEAVING) for one in (archive.folder / RUNS).glob(f"{_LEAVING}*")}
     folders = {one.name.removeprefix(PROFILE) for one in archive.folder.glob(f"{PROFILE}*")}
-    return sorted({profile for profile, _ in ledger.names()} | leaving | folders)
+    return sorted({profile for profile, _ in ledger.names()} | leaving | folders | {*stored_profiles(archive)})
 
 
 def kept_of(ledger: JsonLedger, profile: str) -> Kept:
@@ -54,6 +55,7 @@ def forget(archive: Archive, ledger: JsonLedger, profile: str) -> None:
         for call in calls:
             held.enter_context(call_lock(archive, profile, call))
         with writing_archive(archive.folder):
+            forget_calls(archive, profile)
             ledgers = archive.folder / FOLDER / profile
             for path in sorted(ledgers.glob("*.json")):
                 path.unlink()

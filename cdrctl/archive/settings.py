@@ -12,6 +12,9 @@ The layout, the zone and the format are chosen once. Tables say what `sync` does
     [profiles.acme.sweep]
     days = 30
 
+    [calls]
+    store = true            # whole calls beside their legs
+
     [providers.portsip.cdrs]
     with_cost = true        # options of a call, for all profiles of a provider
 
@@ -87,6 +90,7 @@ class Settings:
         pseudonymised: It is a copy with pseudonyms in place of numbers and names, and gets no records of a provider.
         retain_days: How many days are kept; None for all.
         sweep: How often `sync` re-reads days that are settled; None for never.
+        store_calls: Whether `sync` stores whole calls beside their legs.
         profiles: The settings for single profiles, by name.
         providers: The settings for all profiles of a provider, by its name.
         tables: The tables of the file as they were read, for copies of the archive.
@@ -98,6 +102,7 @@ class Settings:
     pseudonymised: bool = False
     retain_days: int | None = None
     sweep: SweepPolicy | None = None
+    store_calls: bool = False
     profiles: Mapping[str, ProfileSettings] = field(default_factory=dict)
     providers: Mapping[str, ProfileSettings] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +135,7 @@ def read_settings(path: Path) -> Settings:
             f"{path} has the layout {layout}, which this version cannot read",
             hint="use the version of cdrctl that created the archive, or a newer one",
         )
-    top.check_keys("layout", "zone", "format", "pseudonymised", "retain", "sweep", "profiles", "providers")
+    top.check_keys("layout", "zone", "format", "pseudonymised", "retain", "sweep", "calls", "profiles", "providers")
     zone, form = top.text("zone"), top.text("format")
     windows.zone(zone)
     if form not in FORMATS or (layout == FIRST_LAYOUT and form == "parquet"):
@@ -145,6 +150,7 @@ def read_settings(path: Path) -> Settings:
         top.flag("pseudonymised"),
         None if retain is None else _retain_days(retain),
         _sweep_policy(top.table("sweep"), None),
+        _store_calls(top.table("calls")),
         {} if profiles is None else _profiles(profiles, top.table("sweep")),
         {} if providers is None else _providers(providers),
         MappingProxyType({name: value for name, value in plain.items() if isinstance(value, dict)}),
@@ -232,6 +238,13 @@ class _Table:
 def _retain_days(table: _Table) -> int:
     table.check_keys("days")
     return table.number("days", 1)
+
+
+def _store_calls(table: _Table | None) -> bool:
+    if table is None:
+        return False
+    table.check_keys("store")
+    return table.flag("store")
 
 
 def _sweep_policy(table: _Table | None, usual: _Table | None) -> SweepPolicy | None:

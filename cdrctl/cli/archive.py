@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdrctl.cli.archive_calls import refresh_calls
 from cdrctl.cli.archive_run import run_sync
 from cdrctl.cli.calendar import json_list, write_text
 from cdrctl.cli.commands import command
@@ -21,7 +23,7 @@ from cdrctl.fetchers import PROVIDERS
 
 if TYPE_CHECKING:
     from cdrctl.archive.difference import Difference
-    from cdrctl.archive.ledger import FileEntry
+    from cdrctl.archive.ledger import FileEntry, KeptCall
     from cdrctl.archive.store import Archive
 
 INTO = option("--into", about="Folder of the archive.", metavar="DIR", panel="Archive", required=True)
@@ -53,6 +55,13 @@ SWEEP = option(
     panel="Archive",
 )
 SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
+WITH_CALLS = option(
+    "--with-calls",
+    about="Also store whole calls beside their legs, once no leg can join them any more; from then on, every run keeps "
+    "them up to date. Default: as [calls] in archive.toml says.",
+    kind="flag",
+    panel="Archive",
+)
 JOBS = option(
     "--jobs", about="Profiles to sync in parallel.", metavar="N", panel="Archive", kind="integer", default=8, minimum=1
 )
@@ -77,7 +86,8 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, SINCE, LOOKBACK, SWEEP, JOBS, SHRINK, ADOPT, ZONE, FORM),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, SINCE, LOOKBACK, SWEEP, WITH_CALLS, JOBS, SHRINK, ADOPT),
+    *(ZONE, FORM),
     *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive",
@@ -97,6 +107,7 @@ def sync(
     since: str | None,
     lookback: str | None,
     sweep: str | None,
+    with_calls: bool,
     jobs: int,
     allow_shrink: bool,
     adopt: bool,
@@ -126,6 +137,7 @@ def sync(
             shrink=allow_shrink,
             adopt=adopt,
             only_holes=False,
+            with_calls=with_calls,
             parallel=jobs,
             run=run,
         )
@@ -174,6 +186,7 @@ def fill(
             shrink=allow_shrink,
             adopt=adopt,
             only_holes=True,
+            with_calls=False,
             parallel=jobs,
             run=run,
         )
@@ -232,17 +245,30 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
         with writing_archive(archive.folder):
             found = rebuild_ledger(archive, providers, the_clock(opened).now())
+        refresh_calls(opened, archive)
     seen: list[set[str]] = []
     for _ in range(2):
         with closing(open_ledger(archive, read_only=True)) as book:
-            files = book.files()
+            files, kept = book.files(), book.kept()
         if found and rebuild:
             break
-        found = list(differences(archive, files))
+        found = [*differences(archive, files), *_differing_calls(archive, kept)]
         seen.append({one.path for one in found})
         if not found:
             break
     return files, [one for one in found if all(one.path in paths for paths in seen)]
+
+
+def _differing_calls(archive: Archive, kept: Sequence[KeptCall]) -> Sequence[Difference]:
+    """Return the files of calls that are out of date."""
+    from cdrctl.archive.calls_store import differing_calls
+    from cdrctl.archive.index import reading_archive
+    from cdrctl.archive.store import FIRST_LAYOUT
+
+    if archive.layout == FIRST_LAYOUT:
+        return ()
+    with reading_archive(archive.folder):
+        return [*differing_calls(archive, kept)]
 
 
 @command(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
+from cdrctl.cli.archive_calls import refresh_calls
 from cdrctl.cli.archive_changes import DRY_RUN, INTO, YES, agreed, open_to_change, show_lines
 from cdrctl.cli.calendar import write_text
 from cdrctl.cli.commands import command
@@ -77,7 +78,10 @@ def erase(opened: Session, *, into: str, number: str | None, until: str | None, 
             opened.reporter.summary({"records": total, "erased": 0})
         elif agreed(opened, f"Erase {total} records for good, and store none with this number again?", yes=yes):
             given = None if number is None else (digits, before)
-            found = _erase(archive, kept, searches, given, now)
+            try:
+                found = _erase(archive, kept, searches, given, now)
+            finally:
+                refresh_calls(opened, archive)
             opened.reporter.summary({"records": total, "erased": sum(one.records for one in found)})
     _report_left(opened, found)
 

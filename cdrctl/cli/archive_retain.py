@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
+from cdrctl.cli.archive_calls import refresh_calls
 from cdrctl.cli.archive_changes import DRY_RUN, INTO, YES, agreed, open_to_change, show_lines
 from cdrctl.cli.archived import PROFILES, check_names
 from cdrctl.cli.commands import command
@@ -71,9 +72,13 @@ def retain(
         if dry_run or not found:
             if not dry_run:
                 _clean_up(archive, kept)
+                refresh_calls(opened, archive, [one.profile for one in kept])
             opened.reporter.summary({**total, "removed": 0})
         elif agreed(opened, f"Remove {total['records']} records of {total['days']} days for good?", yes=yes):
-            removed = _retire(archive, kept, first)
+            try:
+                removed = _retire(archive, kept, first)
+            finally:
+                refresh_calls(opened, archive, [one.profile for one in kept])
             opened.reporter.summary({**total, "removed": removed})
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
+from cdrctl.cli.archive_calls import store_calls, stores_calls
 from cdrctl.cli.archive_jobs import Job, jobs_for, warn_of_unknown_profiles
 from cdrctl.cli.archive_summary import are_many, conclude, report
 from cdrctl.cli.connecting import SANDBOX, open_call, the_clock
@@ -45,6 +46,7 @@ class Sync:
         shrink: Remove records that are gone at the provider.
         adopt: Accept that a profile points to another account than before.
         only_holes: Read only what is missing.
+        with_calls: Store whole calls, whatever the archive says.
         by_day: Whether each day has a line of its own in a log.
         parallel: How many profiles to sync in parallel, which limits threads, connections and memory.
     """
@@ -55,6 +57,7 @@ class Sync:
     shrink: bool
     adopt: bool
     only_holes: bool
+    with_calls: bool
     by_day: bool
     parallel: int
 
@@ -73,6 +76,7 @@ def run_sync(
     shrink: bool,
     adopt: bool,
     only_holes: bool,
+    with_calls: bool,
     parallel: int,
     run: Run,
 ) -> None:
@@ -96,8 +100,8 @@ def run_sync(
         archive, ledger = _open_archive(Path(into), tz, form, opened)
         begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
         by_day = session.reporter.as_json or not (session.process.stderr_is_terminal or are_many(jobs))
-        when = (begins, back, again)
-        how = Sync(*when, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day, parallel=parallel)
+        stored = stores_calls(archive, asked=with_calls)
+        how = Sync(begins, back, again, shrink, adopt, only_holes, stored, by_day, parallel)
         _sync_in_parallel(session, archive, ledger, jobs, how, opened)
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     report(session, parts, jobs, requests, round(time.monotonic() - started, 1))
@@ -153,6 +157,8 @@ def _sync_in_parallel(
             for job in own:
                 if not enough.is_set() and job.part.profile is not None:
                     _sync_job(session, archive, ledger, job, how, enough.is_set)
+            if not enough.is_set():
+                store_calls(session, archive, ledger, own, always=how.with_calls)
         return ()
 
     by_part: dict[int, list[Job]] = {}

@@ -85,7 +85,7 @@ def test_every_command_works_as_printed(home: Path) -> None:
 
 
 def test_the_crontab_line_prints_nothing_on_success(home: Path) -> None:
-    (block,) = blocks("crontab")
+    block = blocks("crontab")[0]
     mail, line = block.splitlines()
     assert mail.startswith("MAILTO=")
     match = re.fullmatch(r"((?:[\d*]+ ){5})(.*)", line)
@@ -104,6 +104,18 @@ def test_the_crontab_line_prints_errors(home: Path, provider: Sandbox) -> None:
         provider.switch("voicenter", "fail", "none")
     assert ran.returncode == 4
     assert "voicenter-acme (voicenter): failed: " in ran.stderr
+
+
+@pytest.mark.slow
+def test_the_lines_for_calls_and_reports_work_as_printed(home: Path) -> None:
+    sync, report = (line.split(" ", 5)[5] for line in blocks("crontab")[1].splitlines())
+    assert "%" not in sync + report
+    ran = shell(home, sync)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    ran = shell(home, report)
+    assert ran.returncode == 3, "the archive begins yesterday"
+    assert "the archive begins at" in ran.stderr
+    assert (home / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_the_units_can_be_parsed_as_systemd_parses_them(home: Path, tmp_path: Path) -> None:

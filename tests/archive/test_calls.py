@@ -1,0 +1,187 @@
+"""Whole calls beside their legs: equal to the calls of the legs, at any time, or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
+from cdrctl.fetchers import PROVIDERS
+from cdrctl.sandbox import Exchange
+from tests.archive.test_crash import folders, kill, provider, shell as killable
+from tests.cli.archive_kit import configure
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
+
+__all__ = ["killable", "provider"]  # fixtures
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
+INTO = ("--into", "archive")
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Return a shell in whose folder `made` is an archive of all providers, with stored calls of two days."""
+    folder, clock = tmp_path_factory.mktemp("stored"), HandClock(NOW)
+    with sandbox.start(exchange=Exchange(1, volume=0.15), now=clock) as providers:
+        shell = Shell(folder, clock)
+        configure(shell, providers, *PROVIDERS)
+        words = ("--into", f"{folder}/made", "--since", "2026-11-10", "--with-calls")
+        shell.run("sync", "--all", *words, "-f", "jsonl", "-q").ok()
+        yield shell
+
+
+@pytest.fixture
+def shell(made: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Return the shell in a new folder with a copy of the archive."""
+    shutil.copytree(made.folder / "made", tmp_path / "archive")
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def stored(form: str = "jsonl", folder: Path = Path("archive")) -> dict[tuple[str, str], Rows]:
+    """Return the stored calls by profile and day."""
+    found = {}
+    for path in sorted(folder.glob(f"calls/profile=*/date=*/calls.{form}")):
+        profile, day = (part.partition("=")[2] for part in path.parts[-3:-1])
+        found[profile, day] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return found
+
+
+def joined(shell: Shell, day: str, *words: str, archive: str = "archive") -> Rows:
+    """Return the calls of a day as `cdrctl calls` joins them."""
+    until = (datetime.fromisoformat(day) + timedelta(days=1)).date().isoformat()
+    ran = shell.run("calls", "--all", "--from", archive, "--since", day, "--until", until, *words, "-f", "jsonl", "-q")
+    return ran.ok().lines
+
+
+def of(rows: Rows, profile: str) -> Rows:
+    found = [
+        {key: value for key, value in row.items() if key != "profile"} for row in rows if row["profile"] == profile
+    ]
+    return sorted(found, key=lambda row: str(row["call_id"]))
+
+
+def test_stored_calls_are_those_of_the_legs(shell: Shell) -> None:
+    found = stored()
+    assert {profile for profile, _ in found} == set(PROVIDERS)
+    for day in ("2026-11-10", "2026-11-11"):
+        whole = joined(shell, day)
+        assert len(whole) > 50
+        for profile in PROVIDERS:
+            assert sorted(found[profile, day], key=lambda row: str(row["call_id"])) == of(whole, profile)
+    assert {day for _, day in found} == {"2026-11-10", "2026-11-11"}, "a leg may still join the calls of later days"
+    assert shell.run("verify", *INTO).ok().out == ""
+
+
+@pytest.mark.parametrize("form", [pytest.param("csv.gz", marks=pytest.mark.full), "parquet"])
+def test_other_formats_have_the_same_calls(shell: Shell, form: str) -> None:
+    shell.run("archive", "convert", "archive", "new", "-f", form).ok()
+    with Path("new/archive.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[calls]\nstore = true\n")
+    shell.run("sync", "kazoo", "voicenter", "--into", "new", "-q").ok()
+    for (profile, day), rows in stored().items():
+        path = f"new/calls/profile={profile}/date={day}/calls.{form}"
+        if profile in {"kazoo", "voicenter"}:
+            ran = shell.run("stats", path, "--figures", "calls,talk", "-f", "jsonl").ok().lines
+            assert [Decimal(one["numerator"]) for one in ran] == [
+                len(rows),
+                sum(row["talk_seconds"] or 0 for row in rows),
+            ]
+
+
+def assert_current(shell: Shell) -> None:
+    """Check that what is stored is what the legs make, whatever happened."""
+    for (profile, day), rows in stored().items():
+        assert sorted(rows, key=lambda row: str(row["call_id"])) == of(joined(shell, day), profile)
+
+
+def test_a_leg_that_comes_late_is_in_its_call_and_removed_legs_are_not(shell: Shell) -> None:
+    before = stored()
+    number = next(row["from_number"] for row in before["kazoo", "2026-11-11"] if row["direction"] == "inbound")
+    shutil.copytree("archive", "whole")
+    shell.run("archive", "erase", *INTO, "--number", number, "--yes").ok()
+    erased = stored()
+    assert erased.keys() == before.keys()
+    assert erased != before
+    digits = number.lstrip("+")
+    for path in Path("archive/calls").glob("**/calls.jsonl"):
+        assert digits not in path.read_text(encoding="utf-8"), path
+    assert_current(shell)
+    assert shell.run("verify", *INTO).ok().out == ""
+    for name in ("profile=kazoo", "_cdrctl/ledger/kazoo"):  # the legs come late, and the calls are of before
+        shutil.rmtree(f"archive/{name}")
+        shutil.copytree(f"whole/{name}", f"archive/{name}")
+    ran = shell.run("verify", *INTO)
+    assert ran.code == 3
+    assert "calls/profile=kazoo/date=2026-11-11/calls.jsonl\twas changed, or its legs have" in ran.out
+    shell.run("verify", *INTO, "--rebuild")
+    assert stored()["kazoo", "2026-11-11"] == before["kazoo", "2026-11-11"]
+
+
+def test_a_file_that_was_changed_or_deleted_is_written_again(shell: Shell) -> None:
+    before = stored()
+    changed, deleted = (Path(f"archive/calls/profile=kazoo/date=2026-11-1{at}/calls.jsonl") for at in (0, 1))
+    changed.write_bytes(changed.read_bytes()[:-20])
+    deleted.unlink()
+    Path("archive/calls/profile=webex/_calls.json").write_text("{")
+    ran = shell.run("verify", *INTO)
+    assert (ran.code, len(ran.out.splitlines())) == (3, 4)
+    shell.run("sync", "kazoo", "webex", *INTO, "-q").ok()
+    assert stored() == before
+    shell.run("verify", *INTO).ok()
+
+
+def test_days_and_profiles_that_are_removed_have_no_calls(shell: Shell) -> None:
+    before = stored()
+    shell.run("archive", "retain", *INTO, "--before", "2026-11-11", "--yes").ok()
+    assert stored() == {key: rows for key, rows in before.items() if key[1] >= "2026-11-11"}
+    shell.run("archive", "forget", "kazoo", *INTO, "--yes").ok()
+    assert not Path("archive/calls/profile=kazoo").exists()
+    shell.run("archive", "pseudonymise", *INTO, "--out", "copy")
+    shell.run("verify", *INTO).ok()
+
+
+def test_the_first_layout_refuses(shell: Shell, tmp_path: Path) -> None:
+    open_or_create(tmp_path / "old", None, "jsonl", FIRST_LAYOUT)
+    ran = shell.run("sync", "kazoo", "--into", "old", "--with-calls")
+    assert ran.code == 2
+    assert "archive convert" in ran.err
+    with Path("old/archive.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[calls]\nstore = true\n")
+    assert shell.run("sync", "kazoo", "--into", "old").code == 6
+
+
+@pytest.mark.process
+def test_a_run_that_is_killed_leaves_old_or_new_calls(killable: Shell) -> None:
+    words = ("sync", "acme", "--into", "archive", "-f", "jsonl", "--since", "2026-11-08", "--with-calls")
+    numbers: Mapping[Path, list[int]] = {
+        folder: sorted(random.Random(seed).sample(range(20, 160), 9))  # noqa: S311 - not for secrets
+        for seed, folder in folders(killable, range(1)).items()
+    }
+    ended = kill(killable, numbers, *words)
+    assert all("killed" in ends for ends in ended.values())
+    killable.run(*words).ok()
+    whole = stored()
+    assert len(whole) == 2
+    for folder in numbers:
+        with contextlib.chdir(folder):
+            for key, rows in stored().items():
+                assert rows == whole[key], "a file is whole or not there"
+            killable.run(*words).ok()
+            assert stored() == whole
+            assert killable.run("verify", "--into", "archive").ok().out == ""
+        assert not list(folder.glob("archive/calls/**/.cdrctl-*"))

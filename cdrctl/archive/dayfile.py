@@ -58,6 +58,7 @@ class DayFile:
         responses: The digests of the last complete responses that are in it, by window, as far as they are known.
         lateness: How late its records came; None if it is not known.
         parts: Yields its rows some at a time, with their values; None if the format has no columns.
+        whose: The profile and the call whose records it has, as `PROFILE/CALL`; empty if it does not say.
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -68,6 +69,7 @@ class DayFile:
     responses: Mapping[str, str] = field(default_factory=dict)
     lateness: Lateness | None = None
     parts: Callable[[], Iterator[Part]] | None = None
+    whose: str = ""
 
     @property
     def entries(self) -> list[Entry]:
@@ -118,9 +120,9 @@ def rows_of(entries: Iterable[Entry], gone: Mapping[bytes, datetime]) -> list[Ro
     return [Row(*entry, marks.get(entry.key)) for entry in entries]
 
 
-def file_in_memory(rows: list[Row], readings: list[Reading], sha256: str, header: bytes) -> DayFile:
+def file_in_memory(rows: list[Row], readings: list[Reading], sha256: str, header: bytes, whose: str = "") -> DayFile:
     """Return a file whose rows are in memory."""
-    return DayFile(lambda: iter(rows), len(rows), readings, sha256, header)
+    return DayFile(lambda: iter(rows), len(rows), readings, sha256, header, whose=whose)
 
 
 class RecoveredFile(NamedTuple):
@@ -146,6 +148,7 @@ class Contents(NamedTuple):
         readings: Its readings.
         responses: The digests of the last complete responses that are in it, by window.
         lateness: How late its records came; None if it is not known.
+        whose: The profile and the call whose records it has, as `PROFILE/CALL`; empty if it does not say.
     """
 
     sha256: str
@@ -153,3 +156,4 @@ class Contents(NamedTuple):
     readings: list[Reading]
     responses: Mapping[str, str] = MappingProxyType({})
     lateness: Lateness | None = None
+    whose: str = ""

@@ -7,31 +7,36 @@ from datetime import date
 from pathlib import Path
 
 from cdrctl.archive import layout1, layout2
-from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile
+from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile, file_in_memory
 from cdrctl.archive.intervals import Reading, overlap, whole_day
 from cdrctl.archive.recover import recover as recover1
-from cdrctl.archive.store import DATE, FIRST_LAYOUT, Archive
+from cdrctl.archive.store import DATE, FIRST_LAYOUT, Archive, whose_in
 from cdrctl.windows import Window
 
 
 def load(archive: Archive, path: Path) -> DayFile | None:
-    """Return a day's file, or None if it is missing, or not as cdrctl wrote it for this day.
+    """Return a day's file, or None if it is missing, or not as cdrctl wrote it for this call and day.
 
     Raises:
         OSError: It cannot be read.
     """
     found = layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
-    return found if found is not None and _are_of_day(archive, path, found.readings) else None
+    return found if found is not None and _is_in_place(archive, path, found) else None
 
 
 def contents_of(archive: Archive, path: Path) -> Contents | None:
-    """Return the digest, records and readings of a day's file, or None if cdrctl did not write it for this day.
+    """Return what a day's file is known to have, or None if cdrctl did not write it for this call and day.
 
     Raises:
         OSError: It cannot be read.
     """
-    found = layout1.contents_of(path) if archive.layout == FIRST_LAYOUT else layout2.contents_of(path)
-    return found if found is not None and _are_of_day(archive, path, found.readings) else None
+    found = _written_contents(archive, path)
+    return found if found is not None and _is_in_place(archive, path, found) else None
+
+
+def _written_contents(archive: Archive, path: Path) -> Contents | None:
+    """Return the contents of a file that cdrctl wrote, wherever it is now; None of another file."""
+    return layout1.contents_of(path) if archive.layout == FIRST_LAYOUT else layout2.contents_of(path)
 
 
 def is_written(archive: Archive, path: Path, sha256: str) -> bool:
@@ -41,7 +46,7 @@ def is_written(archive: Archive, path: Path, sha256: str) -> bool:
         OSError: What is beside it cannot be read.
     """
     found = layout2.written_contents(path).get(sha256)
-    return found is not None and _are_of_day(archive, path, found.readings)
+    return found is not None and _is_in_place(archive, path, found)
 
 
 def deleted_contents(archive: Archive, path: Path) -> Contents | None:
@@ -51,7 +56,34 @@ def deleted_contents(archive: Archive, path: Path) -> Contents | None:
         OSError: What is beside it cannot be read.
     """
     found = layout1.deleted_contents(path) if archive.layout == FIRST_LAYOUT else layout2.deleted_contents(path)
-    return found if found is not None and _are_of_day(archive, path, found.readings) else None
+    return found if found is not None and _is_in_place(archive, path, found) else None
+
+
+def other_owner(archive: Archive, path: Path) -> str:
+    """Return the profile and the call whose records a file has in the place of those of another; else an empty string.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    found = _written_contents(archive, path)
+    return "" if found is None or _is_theirs(archive, path, found.whose) else found.whose.replace("/", " ")
+
+
+def _is_in_place(archive: Archive, path: Path, found: DayFile | Contents) -> bool:
+    """Return whether the records of a file are of the profile, the call and the day in whose folders it is."""
+    return _are_of_day(archive, path, found.readings) and _is_theirs(archive, path, found.whose)
+
+
+def _is_theirs(archive: Archive, path: Path, whose: str) -> bool:
+    """Return whether the records of a file are of the profile and the call in whose folders it is.
+
+    A file that does not say is taken for theirs, and so is one whose folders were renamed: those that it names are not
+    there.
+    """
+    profile, _, call = whose.partition("/")
+    if not whose or whose == whose_in(path):
+        return True
+    return not (archive.profile_folder(profile) / archive.call_folder(call)).is_dir()
 
 
 def _are_of_day(archive: Archive, path: Path, readings: Sequence[Reading]) -> bool:
@@ -66,6 +98,8 @@ def _are_of_day(archive: Archive, path: Path, readings: Sequence[Reading]) -> bo
 def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
     """Return the records of a file that is not as cdrctl wrote it, without changing anything.
 
+    None of the records of another profile or call are returned: they are counted as lines that cannot be read.
+
     Args:
         archive: The archive.
         path: The file.
@@ -76,6 +110,9 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
     Raises:
         OSError: The file cannot be read.
     """
+    other = _written_contents(archive, path)
+    if other is not None and not _is_theirs(archive, path, other.whose):
+        return RecoveredFile(file_in_memory([], [], "", b""), other.records, other.records)
     if archive.layout == FIRST_LAYOUT:
         return recover1(archive, path, day, alike, header)
     return layout2.recover(path, day, alike, header)

@@ -75,6 +75,15 @@ def read_index(path: Path, sha256: str) -> _Index | None:
         return None
 
 
+def read_whose(path: Path, sha256: str) -> str:
+    """Return whose records an index says that its file has, as `PROFILE/CALL`; empty if it does not say."""
+    try:
+        head, _, _ = index_path(path, sha256).read_bytes().partition(b"\n")
+        return str(json.loads(head).get("of", ""))
+    except (FileNotFoundError, ValueError, AttributeError, RecursionError):
+        return ""
+
+
 def index_lengths(path: Path) -> list[int]:
     """Return how many lines each index beside a day's file has, whether or not it matches the file."""
     lengths = []

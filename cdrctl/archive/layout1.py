@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl.archive.dayfile import Contents, DayFile, Row, file_in_memory, rows_of
-from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index
+from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index, read_whose
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.store import (
     check_unchanged,
@@ -30,6 +30,7 @@ from cdrctl.archive.store import (
     remove_temporary_files,
     replace_file,
     set_aside,
+    whose_in,
 )
 
 
@@ -59,7 +60,7 @@ def load(path: Path) -> DayFile | None:
         at += length
     if at != len(text):  # the next merge would lose lines that are not in the index
         return None
-    return file_in_memory(rows_of(entries, gone), readings, sha256, text[:beginning])
+    return file_in_memory(rows_of(entries, gone), readings, sha256, text[:beginning], read_whose(path, sha256))
 
 
 def contents_of(path: Path) -> Contents | None:
@@ -69,7 +70,7 @@ def contents_of(path: Path) -> Contents | None:
     if index is None:
         return None
     _, readings, lines, _ = index
-    return Contents(sha256, len(lines), readings)
+    return Contents(sha256, len(lines), readings, whose=read_whose(path, sha256))
 
 
 def deleted_contents(path: Path) -> Contents | None:
@@ -78,7 +79,7 @@ def deleted_contents(path: Path) -> Contents | None:
         sha256 = one.name.removeprefix(".cdrs.").removesuffix(".index")
         index = read_index(path, sha256)
         if index is not None:
-            return Contents(sha256, len(index[2]), index[1])
+            return Contents(sha256, len(index[2]), index[1], whose=read_whose(path, sha256))
     return None
 
 
@@ -104,6 +105,7 @@ def save(path: Path, header: bytes, rows: Iterable[Row], readings: Sequence[Read
     content = compress(text) if path.name.endswith(".gz") else text
     sha256 = digest(content)
     described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
+    described["of"] = whose_in(path)
     gone = {entry.key.hex(): instant_text(entry.gone_at) for entry in entries if entry.gone_at is not None}
     if gone:
         described["gone"] = dict(sorted(gone.items()))

@@ -39,6 +39,7 @@ from cdrctl.archive.store import (
     set_aside,
     stage_file,
     sync_folder,
+    whose_in,
 )
 from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.export.identity import DIGEST_BYTES
@@ -86,7 +87,7 @@ def _load(path: Path) -> DayFile | None:
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
     about = (known.records, known.readings, sha256, header, known.responses, known.lateness)
     parts = (lambda: _parts(opened, path)) if path.name.endswith(".parquet") else None
-    return DayFile(lambda: _rows(opened, path), *about, parts)
+    return DayFile(lambda: _rows(opened, path), *about, parts, known.whose)
 
 
 class _OpenFile:
@@ -167,7 +168,7 @@ def save(path: Path, day: NewDay) -> tuple[str, int]:
             )
         if there not in {None, sha256} and day.old != there:
             set_aside(path, HIDDEN)
-        new = Contents(sha256, day.records, list(day.readings), dict(day.responses), day.lateness)
+        new = Contents(sha256, day.records, list(day.readings), dict(day.responses), day.lateness, whose_in(path))
         _replace(path, temporary, there, new)
     return sha256, size
 
@@ -393,6 +394,7 @@ def written_contents(path: Path) -> dict[str, Contents]:
                 [reading_of(item) for item in one["readings"]],
                 {str(window): str(digest) for window, digest in dict(one.get("responses", {})).items()},
                 lateness_of(one.get("lateness")),
+                str(one.get("of", "")),
             )
             for sha256, one in dict(plain["files"]).items()
         }
@@ -423,6 +425,7 @@ def _write_sidecar(path: Path, files: Mapping[str, Contents]) -> None:
             "readings": [plain_reading(reading) for reading in one.readings],
             "responses": dict(one.responses),
             **({} if one.lateness is None else {"lateness": plain_lateness(one.lateness)}),
+            **({"of": one.whose} if one.whose else {}),
         }
         for sha256, one in files.items()
     }

@@ -41,6 +41,7 @@ from cdrctl.archive.store import (
     make_folder,
     remove_temporary_files,
     replace_file,
+    write_hint,
     writing_archive,
 )
 from cdrctl.errors import CdrctlError, LockedError, OutputError
@@ -323,7 +324,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
     except OSError as error:
         raise OutputError(
             f"the ledger {path} cannot be written: {error.strerror or error}",
-            hint="free disk space or correct the permissions, and run this again: finished days stay",
+            hint=write_hint(error),
         ) from error
 
 

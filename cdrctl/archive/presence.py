@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from cdrctl.archive.dayfile import Contents
-from cdrctl.archive.files import contents_of
+from cdrctl.archive.files import contents_of, other_owner
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
@@ -134,7 +134,9 @@ def _check_changed(
         return
     whole = None if entry.day == UNKNOWN else window_of(archive, entry.day)
     if whole is None or (oldest is not None and whole.until <= oldest):
-        found.faults[entry.day] = f"{entry.path} was changed by another program"
+        other = other_owner(archive, path)
+        what = f"has the records of {other}" if other else "was changed by another program"
+        found.faults[entry.day] = f"{entry.path} {what}"
     else:
         found.again[entry.day] = _read_again(told, whole if oldest is None else Window(oldest, whole.until))
 

@@ -14,6 +14,7 @@ from cdrctl.archive.index import milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of, fields_of
 from cdrctl.archive.merge import call_traits
+from cdrctl.archive.options import selects_alike
 from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
 from cdrctl.archive.store import Archive, call_files
 from cdrctl.errors import IncompleteError
@@ -84,7 +85,8 @@ def _account_in(line: bytes, column: str, header: bytes) -> str:
 def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime, *, written: bool) -> None:
     """Read the newest days with records again, and refuse an account that has none of the records.
 
-    If the provider no longer has any of those days, an account is accepted only if none is stored.
+    Days that were read with options that select other records prove nothing if none comes. If there are no other days,
+    or the provider no longer has them, an account is accepted only if none is stored.
 
     Args:
         archive: The archive.
@@ -93,7 +95,7 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         read_at: The present instant.
         written: An account is stored in the archive.
     """
-    some, compared = False, []
+    some, selected, compared = False, False, []
     for day, path in _newest(archive, source):
         window = overlap(day, reach)
         file = _file(archive, source, path, day)
@@ -114,6 +116,9 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
                 f"{came.tally.gaps[0].what}",
                 hint="run this again, or accept the account without a check: --adopt",
             )
+        if any(one.mixed or not selects_alike(source.call, one.options, source.options) for one in file.readings):
+            selected = True
+            continue
         compared.append(f"{day.since:%Y-%m-%d}")
         if len(compared) == DAYS_COMPARED:
             break
@@ -122,11 +127,10 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
             source.profile, f"an account with calls on {', '.join(compared)}", "an account that has none of them"
         )
     if some and written:
-        raise other_account_error(
-            source.profile,
-            "an account",
-            "another one, or to the same one with a renewed key; the provider no longer has calls to compare",
-        )
+        why = "the options in archive.toml select other calls than before, so none can be compared"
+        why = why if selected else "the provider no longer has calls to compare"
+        now = f"another one, or to the same one with a renewed key; {why}"
+        raise other_account_error(source.profile, "an account", now)
 
 
 def _holds(window: Window, row: Row) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -15,24 +16,29 @@ from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import load, save
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.ledger import FileEntry, KeptCall
-from cdrctl.archive.ledger2 import CallLedger, day_of, write_ledger
-from cdrctl.archive.ledgers import creation_lock, open_ledger
+from cdrctl.archive.ledger2 import FOLDER, CallLedger, day_of, write_ledger
+from cdrctl.archive.ledgers import RUNS, creation_lock, open_ledger
 from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.retired import Retired, write_retired
 from cdrctl.archive.settings import Settings, settings_text
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
+    PROFILE,
     Archive,
     call_files,
     is_there,
     open_archive,
+    remove_temporary_files,
     replace_file,
     writing_archive,
 )
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import Call
 from cdrctl.writers.values import json_of
+
+BEGUN = Path(RUNS, "copy.begun")
+"""The file of a copy that is not finished yet."""
 
 
 @dataclass(slots=True)
@@ -49,10 +55,11 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
     """Write a copy of an archive with pseudonyms into a new folder, and return what was copied.
 
     Accounts, errors of readings, and files that were moved aside are left out. The copy becomes an archive at the end.
+    What an earlier run left that did not end is removed first: the pseudonyms differ, unless the key is the same.
 
     Args:
         folder: The archive; it is only read.
-        target: The folder of the copy: new or empty.
+        target: The folder of the copy: new, empty, or of a run that did not end.
         key: The key of the pseudonyms.
         log: Logs a line about each call.
 
@@ -65,11 +72,14 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
         here, there = folder.resolve(), target.resolve()
         if here == there or here in there.parents or there in here.parents:
             raise UsageError("the copy cannot be in the folder of the archive", hint="name another folder")
-        if is_there(target) and any(True for _ in target.iterdir()):
-            raise UsageError(f"{target} is not empty", hint="name a new or an empty folder")
+        _check_target(target)
     new = Archive(target, Settings(old.zone_name, old.form, pseudonymised=True))
     done, names = Copied(), Pseudonyms(key)
     with creation_lock(target):
+        with writing_archive(target):
+            if _check_target(target):  # once more: a run that held the lock may have ended by now
+                _remove_copy(target)
+            replace_file(target / BEGUN, b"")
         with reading_archive(folder), closing(open_ledger(old, read_only=True)) as ledger:
             for kept in ledger.kept():
                 before = done.records
@@ -82,7 +92,29 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
                 log(f"{kept.profile} {kept.call}: {done.records - before} records")
         with writing_archive(target):
             replace_file(target / "archive.toml", settings_text(new.settings))
+            (target / BEGUN).unlink()
     return done
+
+
+def _check_target(target: Path) -> bool:
+    """Check that a folder may get a copy, and return whether a run that did not end has begun one there.
+
+    Raises:
+        UsageError: It has something else.
+    """
+    begun = is_there(target / BEGUN) and not is_there(target / "archive.toml")
+    if not begun and is_there(target) and any(one.name != RUNS for one in target.iterdir()):
+        raise UsageError(f"{target} is not empty", hint="name a new or an empty folder")
+    return begun
+
+
+def _remove_copy(target: Path) -> None:
+    """Remove what a run left in the folder of a copy that is not an archive yet."""
+    remove_temporary_files(target)
+    remove_temporary_files(target / RUNS)
+    for folder in [*target.glob(f"{PROFILE}*"), target / FOLDER]:
+        if is_there(folder):
+            shutil.rmtree(folder)
 
 
 def _copy_call(old: Archive, new: Archive, kept: KeptCall, names: Pseudonyms, told: CallLedger, done: Copied) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cdrctl.archive.difference import Difference
-from cdrctl.archive.files import contents_of
+from cdrctl.archive.files import contents_of, other_owner
 from cdrctl.archive.intervals import replan, with_attempts
 from cdrctl.archive.ledger2 import FOLDER, CallLedger, ledger_from_files, read_ledger, write_ledger
 from cdrctl.archive.ledgers import call_lock
@@ -28,27 +28,38 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
     Raises:
         IncompleteError: A folder or a file cannot be read; then nothing is changed.
         LockedError: A run is writing one of the calls.
+        OutputError: The archive cannot be written.
     """
     odd: list[Difference] = []
     with ExitStack() as held:
         fresh: dict[tuple[str, str], CallLedger] = {}
+        calls = _calls(archive)
+        for profile, call in calls:
+            held.enter_context(call_lock(archive, profile, call))
         try:
-            calls = {archive.names(path)[:2] for path in day_files(archive)}
-            calls |= {(one.parent.name, one.stem) for one in (archive.folder / FOLDER).glob("*/*.json")}
-            for profile, call in sorted(calls):
-                held.enter_context(call_lock(archive, profile, call))
+            for profile, call in calls:
                 before = _old_ledger(archive, profile, call)
                 found = ledger_from_files(archive, profile, call, with_deleted=before is None)
                 odd += _unusable(archive, profile, call)
                 before = before or CallLedger()
                 fresh[profile, call] = _with_old(found, before, _missing(archive, before), providers.get(profile, ""))
         except OSError as error:
-            raise _unreadable(Path(error.filename or archive.folder), error.strerror or str(error)) from error
+            raise _unreadable(archive, error) from error
         except OutputError as error:
             raise IncompleteError(f"{error.message}; the ledger is unchanged", hint=error.hint) from error
         for (profile, call), ledger in fresh.items():
             write_ledger(archive, profile, call, ledger)
     return odd
+
+
+def _calls(archive: Archive) -> list[tuple[str, str]]:
+    """Return the profile and the name of each call that has a file or a ledger."""
+    try:
+        found = {archive.names(path)[:2] for path in day_files(archive)}
+        found |= {(one.parent.name, one.stem) for one in (archive.folder / FOLDER).glob("*/*.json")}
+    except OSError as error:
+        raise _unreadable(archive, error) from error
+    return sorted(found)
 
 
 def _old_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
@@ -61,8 +72,13 @@ def _old_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
 def _unusable(archive: Archive, profile: str, call: str) -> list[Difference]:
     """Return the files of a call that tell nothing."""
     paths = [path for path in call_files(archive, profile, call) if contents_of(archive, path) is None]
-    what = "is not as cdrctl wrote it: its day will be read again"
-    return [Difference(path.relative_to(archive.folder).as_posix(), what) for path in paths]
+    return [Difference(path.relative_to(archive.folder).as_posix(), _what(archive, path)) for path in paths]
+
+
+def _what(archive: Archive, path: Path) -> str:
+    other = other_owner(archive, path)
+    what = f"has the records of {other}" if other else "is not as cdrctl wrote it"
+    return f"{what}: its day will be read again"
 
 
 def _missing(archive: Archive, before: CallLedger) -> set[str]:
@@ -93,8 +109,8 @@ def _with_old(found: CallLedger, before: CallLedger, missing: set[str], provider
     return found
 
 
-def _unreadable(path: Path, reason: str) -> IncompleteError:
+def _unreadable(archive: Archive, error: OSError) -> IncompleteError:
     return IncompleteError(
-        f"{path} cannot be read: {reason}; the ledger is unchanged",
+        f"{error.filename or archive.folder} cannot be read: {error.strerror or error}; the ledger is unchanged",
         hint="correct the permissions, and run this again",
     )

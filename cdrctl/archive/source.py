@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile, Part, Row
-from cdrctl.archive.files import load
+from cdrctl.archive.files import load, other_owner
 from cdrctl.archive.index import UNPLACED, milliseconds, reading_archive
 from cdrctl.archive.intervals import (
     Reading,
@@ -214,6 +214,9 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
             return None, f"{path} cannot be read: {error.strerror or error}"
         except (EOFError, ValueError, zlib.error):
             break
+    with suppress(OSError):
+        if other := other_owner(source.archive, path):
+            return None, f"{path} has the records of {other}"
     return None, f"{path} is damaged, or was changed by another program"
 
 

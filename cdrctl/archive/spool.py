@@ -79,7 +79,7 @@ class Spool:
 
     def add_old(self, rows: Iterable[Row]) -> None:
         """Add rows of the file."""
-        with _on_disk():
+        with on_disk():
             self._db.execute("BEGIN")
             values = ((row.key, row.start, row.line, row.gone_at) for row in rows)
             self._db.executemany("INSERT INTO old VALUES (?, ?, ?, ?)", values)
@@ -90,7 +90,7 @@ class Spool:
         found = [*entries]
         if any(entry.start == UNPLACED for entry in found):
             self.has_unplaced = True
-        with _on_disk():
+        with on_disk():
             self._db.execute("BEGIN")
             values = ((entry.key, entry.start, entry.line) for entry in found)
             self._db.executemany("INSERT INTO new VALUES (?, ?, ?)", values)
@@ -99,7 +99,7 @@ class Spool:
     def recast(self, change: Callable[[bytes], bytes]) -> None:
         """Change the lines of the records that came."""
         self._db.create_function("recast", 1, change, deterministic=True)
-        with _on_disk():
+        with on_disk():
             self._db.execute("UPDATE new SET line = recast(line)")
 
     def count_new(self) -> int:
@@ -146,7 +146,7 @@ class Spool:
             read_at: The time of the request.
             keep: From the line in the file and the line that came to the line to store; None to store what came.
         """
-        with _on_disk():
+        with on_disk():
             self._assign_keys()
             self._db.execute("CREATE UNIQUE INDEX old_key ON old (key)")
             self._db.execute("CREATE UNIQUE INDEX new_key ON new (key)")
@@ -174,7 +174,7 @@ class Spool:
             "SELECT start, key, line, gone FROM (SELECT start, key, line, NULL AS gone FROM new UNION ALL "
             "SELECT start, key, line, gone FROM old WHERE key NOT IN (SELECT key FROM new)) ORDER BY start, key, line"
         )
-        with _on_disk():
+        with on_disk():
             for row in self._db.execute(query):
                 yield Row(*row)
 
@@ -283,7 +283,7 @@ class Spool:
 
 
 @contextmanager
-def _on_disk() -> Iterator[None]:
+def on_disk() -> Iterator[None]:
     """Turn an error of the temporary database into an OutputError."""
     try:
         yield

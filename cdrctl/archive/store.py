@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -93,6 +94,12 @@ class Archive:
         """Return the profile, the call and the day of a day's file."""
         profile, call, day = path.parts[-4:-1]
         return profile.removeprefix(PROFILE), call.removeprefix(CALL), day.removeprefix(DATE)
+
+
+def whose_in(path: Path) -> str:
+    """Return the profile and the call in whose folders a day's file is, as `PROFILE/CALL`, in either layout."""
+    profile, call = path.parts[-4:-2]
+    return f"{profile.removeprefix(PROFILE)}/{call.removeprefix(CALL)}"
 
 
 def open_archive(folder: Path) -> Archive:
@@ -254,6 +261,22 @@ def replace_file(path: Path, content: bytes, whose: str = "") -> None:
     sync_folder(path.parent)
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space",
+    errno.EROFS: "mount the file system for writing",
+    errno.EIO: "check the disk",
+    errno.EACCES: "correct the permissions",
+    errno.EPERM: "correct the permissions",
+}
+
+
+def write_hint(error: OSError) -> str:
+    """Return what to do after the archive could not be written."""
+    remedy = _REMEDIES.get(error.errno or 0, "free disk space or correct the permissions")
+    return f"{remedy}, and run this again: finished days stay"
+
+
 @contextmanager
 def writing_archive(path: Path) -> Iterator[None]:
     """Turn a system error while writing the archive into an OutputError."""
@@ -263,7 +286,7 @@ def writing_archive(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise OutputError(
             f"the archive cannot be written: {error.filename or path}: {reason}",
-            hint="free disk space or correct the permissions, and run this again: finished days stay",
+            hint=write_hint(error),
         ) from error
 
 

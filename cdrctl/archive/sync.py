@@ -28,6 +28,7 @@ from cdrctl.archive.planning import (
 )
 from cdrctl.archive.presence import Presence, check_files, check_zone
 from cdrctl.archive.proof import check_records, ensure_owner
+from cdrctl.archive.spool import on_disk
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.archive.sweeping import Sweep, call_sweep, sweep_days, with_sweep
 from cdrctl.errors import (
@@ -163,7 +164,7 @@ def sync(
     does not know, is left out.
 
     Raises:
-        OutputError: The archive cannot be written.
+        OutputError: The archive or a temporary file cannot be written.
         ConfigurationError: The profile points to another account than the records of the archive.
     """
     outcome = Outcome() if outcome is None else outcome
@@ -180,9 +181,10 @@ def sync(
         )
     if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
         source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
-    ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
-    _check_files(job)
-    _read_days(job, stop)
+    with on_disk():
+        ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
+        _check_files(job)
+        _read_days(job, stop)
     _log_odd_records(source, outcome)
     return outcome
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cdrctl.archive.difference import Difference
-from cdrctl.archive.files import contents_of, deleted_contents
+from cdrctl.archive.files import contents_of, deleted_contents, other_owner
 from cdrctl.archive.intervals import Reading, replan, with_attempts
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.owner import owner_of
@@ -47,21 +47,29 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
         if sha256 is None:
             yield Difference(filed.path, "is missing")
         elif sha256 != filed.sha256:
-            yield Difference(filed.path, "is not what was written")
+            yield Difference(filed.path, _records_of_another(archive, path) or "is not what was written")
         elif found is None:
             lost = "has lost its hidden index" if archive.layout == FIRST_LAYOUT else "has no entry in _readings.json"
-            yield Difference(filed.path, lost)
+            yield Difference(filed.path, _records_of_another(archive, path) or lost)
         elif found.records != filed.records:
             yield Difference(filed.path, f"has {found.records} records, but {filed.records} in the ledger")
     known = {filed.path for filed in files}
     blind: list[OSError] = []
     for path in day_files(archive, blind.append):
         if (relative := path.relative_to(archive.folder).as_posix()) not in known:
-            yield Difference(relative, "is not in the ledger")
+            yield Difference(relative, _records_of_another(archive, path) or "is not in the ledger")
     for one in blind:
         name = Path(str(one.filename)).relative_to(archive.folder).as_posix()
         if name not in known:
             yield Difference(name, f"cannot be read: {one.strerror}")
+
+
+def _records_of_another(archive: Archive, path: Path) -> str:
+    """Return that a file has the records of another profile or call; empty if it does not say so."""
+    other = ""
+    with suppress(OSError):
+        other = other_owner(archive, path)
+    return f"has the records of {other}" if other else ""
 
 
 def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:
@@ -136,8 +144,9 @@ def _day_of_file(archive: Archive, path: Path, before: _Old) -> tuple[_Day, Diff
     if filed is not None and filed.sha256 == sha256:
         return (told, filed), Difference(relative, "has lost its hidden index")
     whole = window_of(archive, names[2])
+    other = _records_of_another(archive, path)
     planned = replan(told) or ([] if whole is None else [Reading(whole, "planned")])
-    return (planned, None), Difference(relative, "has no matching index: its day will be read again")
+    return (planned, None), Difference(relative, f"{other or 'has no matching index'}: its day will be read again")
 
 
 def _deleted_days(archive: Archive, there: Iterable[_Names]) -> dict[_Names, _Day]:

@@ -43,7 +43,7 @@ def pseudonymise(opened: Session, *, folder: str, copy: str, key_file: str | Non
     refuse_dry_run(opened)
     key = secrets.token_bytes(KEY_BYTES) if key_file is None else _key(Path(key_file), KEY_BYTES)
     opened.reporter.data_elsewhere = True
-    opened.reporter.left_behind = f"{copy} is incomplete: delete it, and begin again"
+    opened.reporter.left_behind = f"{copy} is incomplete: run this again"
     done = copy_archive(Path(folder), Path(copy), key, lambda text: opened.reporter.log("result", text))
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in done.left))

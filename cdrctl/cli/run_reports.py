@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,9 @@ PING = option(
     metavar="URL",
     panel="Monitoring",
 )
+
+LEFT_AFTER = 3600
+"""The age in seconds from which a temporary file of --status or --metrics is one that a killed run left."""
 
 INTERRUPTED_SECONDS = 3.0
 """The most that the ping of an interrupted run may take: somebody waits for its end."""
@@ -296,8 +300,10 @@ def replace_file(path: str, content: bytes, mode: int | None) -> None:
         return
     if mode is None:
         mode = stat.S_IMODE(old.st_mode) if old is not None else 0o666 & ~_umask()
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".new", dir=target.parent)
+    start = f".{target.name[:64]}."
+    descriptor, temporary = tempfile.mkstemp(prefix=start, suffix=".new", dir=target.parent)
     try:
+        _remove_leftovers(target.parent.glob(f"{glob.escape(start)}????????.new"), Path(temporary).stat().st_mtime)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             file.write(content)
             file.flush()
@@ -308,6 +314,19 @@ def replace_file(path: str, content: bytes, mode: int | None) -> None:
         with suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def _remove_leftovers(paths: Iterable[Path], now: float) -> None:
+    """Remove the temporary files of runs that were killed an hour ago or longer; other runs may own newer ones.
+
+    Args:
+        paths: Temporary files.
+        now: The present time, by the clock of their file system, in Unix seconds.
+    """
+    for path in paths:
+        with suppress(OSError):
+            if path.stat().st_mtime < now - LEFT_AFTER:
+                path.unlink()
 
 
 def _umask() -> int:

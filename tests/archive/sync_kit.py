@@ -52,6 +52,7 @@ class Bench:
     fault: Callable[[Window], CdrctlError | Gap | None] = lambda _window: None
     account: Account | None = None
     ahead: timedelta | None = None
+    options: str = ""
 
     def fetch(self, window: Window) -> Iterator[Any]:
         self.asked.append(window)
@@ -65,7 +66,8 @@ class Bench:
     def sync(self, **how: Any) -> Outcome:
         self.asked.clear()
         log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
-        source = Source("acme", "test", self.call, self.fetch, log, str, lambda: self.ahead, self.account)
+        about = (str, lambda: self.ahead, self.account, self.options)
+        source = Source("acme", "test", self.call, self.fetch, log, *about)
         return sync(self.archive, self.ledger, source, lambda: self.now, **how)
 
     def path(self, day: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.owner import Account, is_same_account, owner_of, write_owner
+from cdrctl.archive.owner import NAMES, Account, is_same_account, owner_of, write_owner
 from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.cli.account import account_of
@@ -302,3 +302,19 @@ def test_one_day_without_its_records_does_not_make_it_another_account(bench: Ben
     bench.account = Account("test", "host", {}, "b")
     bench.records.pop()  # the only one of the newest day
     assert bench.sync().gone_on == {"2026-11-12": 1}
+
+
+def test_a_filter_that_leaves_nothing_does_not_make_it_another_account(bench: Bench) -> None:
+    """It cannot be told from the records then, so a renewed key has to be accepted; the message names the filter."""
+    bench.account = Account("test", "host", {}, "a")
+    bench.sync()
+    before, bench.records, bench.options = bench.kept(), [], '{"filter": ["direction eq \'OUT\'"]}'
+    assert bench.sync().error is None, "with the same key nothing is compared"
+    bench.account = Account("test", "host", {}, "b")
+    with pytest.raises(ConfigurationError, match="select other calls than before"):
+        bench.sync()
+    bench.sync(adopt=True)
+    assert bench.kept() == before
+    (bench.archive.profile_folder("acme") / NAMES[bench.archive.layout]).unlink()
+    assert bench.sync().error is None, "no account is stored, and nothing speaks against this one"
+    assert bench.kept() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -17,8 +18,9 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.calendar import coverage
 from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.store import writing_archive
 from cdrctl.archive.verify import rebuild_ledger
-from cdrctl.errors import IncompleteError
+from cdrctl.errors import IncompleteError, OutputError
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Sandbox
 from tests.archive.killed import run
@@ -266,3 +268,44 @@ def test_a_rebuild_raises_before_it_changes_anything(bench1: Bench) -> None:
     with pytest.raises(IncompleteError):
         rebuild_ledger(bench1.archive, {}, NOW)
     assert (bench1.archive.folder / "ledger.sqlite3").read_bytes() == ledger
+
+
+def test_a_lock_that_cannot_be_written_is_no_unreadable_file(shell: Shell) -> None:
+    shell.run("sync", "acme", *INTO, "-f", "jsonl").ok()
+    lock = shell.folder / "archive/_cdrctl/ledger/acme/cdrs.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    before = everything(shell.folder / "archive")
+    for words in (("verify", "--rebuild"), ("sync", "acme"), ("fill", "acme"), ("archive", "adopt", "acme")):
+        ran = shell.run(*words, *INTO)
+        assert ran.code == 8, (words, ran.err)
+        assert str(lock.name) in ran.err
+    assert everything(shell.folder / "archive") == before
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        (errno.ENOSPC, "free disk space"),
+        (errno.EDQUOT, "free disk space"),
+        (errno.EROFS, "for writing"),
+        (errno.EIO, "check the disk"),
+        (errno.EACCES, "permissions"),
+    ],
+)
+def test_what_to_do_depends_on_why_the_archive_cannot_be_written(tmp_path: Path, number: int, what: str) -> None:
+    with pytest.raises(OutputError) as caught, writing_archive(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert what in (caught.value.hint or "")
+    assert os.strerror(number) in caught.value.message
+
+
+def test_temporary_files_that_cannot_be_written_are_no_bug(bench: Bench) -> None:
+    """Whichever statement on a temporary database it is that finds the disk full."""
+
+    def fault(_window: object) -> Gap:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    bench.fault = fault
+    with pytest.raises(OutputError, match="temporary files"):
+        bench.sync()

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from cdrctl.archive.pseudonymise import BEGUN
 from cdrctl.sandbox import Sandbox
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.cli.test_archive_admin import text_of
@@ -69,6 +70,24 @@ def test_a_key_gives_the_same_copy_again(archive: Shell) -> None:
     assert archive.run(*words, "one").code == 2, "it is not empty"
     assert archive.run(*words, "archive/copy").code == 2
     assert not (archive.folder / "four").exists()
+
+
+@pytest.mark.slow
+def test_a_copy_that_did_not_end_is_made_again(archive: Shell) -> None:
+    """Its pseudonyms are those of a key that is gone."""
+    words, copy = ("archive", "pseudonymise", "archive", "copy"), archive.folder / "copy"
+    archive.run(*words).ok()
+    (copy / "archive.toml").unlink()
+    assert archive.run(*words).code == 2, "it may be something else"
+    (copy / BEGUN).touch()
+    (copy / "profile=gone/call=cdrs").mkdir(parents=True)
+    (copy / ".cdrctl-x.part").touch()
+    archive.run(*words).ok()
+    assert archive.run("verify", "--into", "copy").ok().out == ""
+    assert sorted(one.name for one in copy.iterdir()) == [
+        *("_cdrctl", "archive.toml", "profile=kazoo", "profile=voicenter"),
+    ]
+    assert not (copy / BEGUN).exists()
 
 
 def test_a_file_that_cannot_be_copied_is_named(archive: Shell) -> None:

@@ -230,3 +230,16 @@ def test_a_link_stays_and_a_device_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text() == "text"
     replace_file("/dev/null", b"text", 0o644)
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_file_that_a_killed_run_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    """Another run may be writing a newer one, and one of another file."""
+    old, new, other = (
+        tmp_path / name for name in (".run.prom.abcdefgh.new", ".run.prom.ijklmnop.new", ".run.abcdefgh.new")
+    )
+    for path in (old, new, other):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    replace_file(str(tmp_path / "run.prom"), b"whole", None)
+    assert sorted(tmp_path.iterdir()) == sorted([new, other, tmp_path / "run.prom"])

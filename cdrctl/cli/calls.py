@@ -31,7 +31,7 @@ from cdrctl.cli.options import SHARED, Argument, option
 from cdrctl.cli.output_options import drift, prepare_messages
 from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
 from cdrctl.cli.request import read_request
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import UsageError
 from cdrctl.export.request import ExportRequest, TypedWindow
 from cdrctl.export.selection import row_filter
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from cdrctl.cli.from_archive import Reading
     from cdrctl.cli.together_from_archive import ArchivedPart
     from cdrctl.export.rows import Log, Tally
+    from cdrctl.profiles.file import Profile
 
 SHOWN = (
     *("start_time", "direction", "from_number", "to_number", "outcome", "talk_seconds", "path", "answered_by", "queue"),
@@ -63,7 +64,8 @@ _MARGIN = option(
 _BOX = option(
     "--voicemail-number",
     name="boxes",
-    about="This number is a voicemail box, where the provider does not mark boxes (Kazoo, PortSIP); may be repeated.",
+    about="This number is a voicemail box, where the provider does not mark boxes (Kazoo, PortSIP); may be "
+    "repeated. Adds to the profile's voicemail_numbers.",
     metavar="NUMBER",
     panel="Which records",
     repeat=True,
@@ -72,7 +74,7 @@ _QUEUE = option(
     "--queue",
     name="queues",
     about="This name or number is a queue, where the provider does not tell queues from other groups (CallGear, "
-    "PortSIP); may be repeated.",
+    "PortSIP); may be repeated. Adds to the profile's queues.",
     metavar="NAME",
     panel="Which records",
     repeat=True,
@@ -166,7 +168,8 @@ def run_calls(session: Session, given: Mapping[str, Any], request: ExportRequest
     if given["source"] is not None:
         from cdrctl.cli.together_from_archive import TogetherFromArchive, write_from_archive
 
-        read = functools.partial(_read_archived_part, joining=joining)
+        configured = functools.cache(lambda: read_profiles(session)[0])
+        read = functools.partial(_read_archived_part, joining=joining, configured=configured)
         archived = TogetherFromArchive(NAME, lambda provider: list(joins_of(provider.name)), read, joining.consume)
         write_from_archive(session, request, Path(given["source"]), selection, schema, started, archived)
         return
@@ -264,7 +267,9 @@ def _read_part(
     opened = open_call(session, provider, call, profile, legs, usual_options(session, call), log)
     tally = Tally()
     known = legs.window.read(None, None, now)
-    marks = {"boxes": joining.boxes, "queues": joining.queues}
+    assert profile.settings is not None  # noqa: S101 - calls of files have no profile
+    boxes, queues = profile.settings.voicemail_numbers, profile.settings.queues
+    marks = {"boxes": joining.boxes.union(boxes), "queues": joining.queues.union(queues)}
     told = Told(provider.name, part.name, asked, known, joining.margin, **marks)
     pages = read(opened, legs, schema, tally, recent_noted=True)
     with closing(pages):
@@ -275,7 +280,13 @@ def _read_part(
 
 
 def _read_archived_part(
-    session: Session, part: ArchivedPart, reading: Reading, log: Log, *, joining: Joining
+    session: Session,
+    part: ArchivedPart,
+    reading: Reading,
+    log: Log,
+    *,
+    joining: Joining,
+    configured: Callable[[], Mapping[str, Profile]],
 ) -> Generator[list[Row], None, None]:
     """Yield the rows of the calls of one profile in an archive."""
     from cdrctl.calls.rows import Told
@@ -293,13 +304,27 @@ def _read_archived_part(
     known = Window(since, asked.until + margin)
     legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
     schema = legs_schema(provider, call, log, strict=reading.request.strict)
-    marks = {"boxes": joining.boxes, "queues": joining.queues}
+    boxes, queues = _archived_marks(session, part.name, provider, configured)
+    marks = {"boxes": joining.boxes | boxes, "queues": joining.queues | queues}
     told = Told(provider.name, part.name, asked, known, margin, **marks)
     tally = Tally()
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
         yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now, joining.keys)
     part.tally.gaps += tally.gaps
     joining.cover(asked, part.tally.gaps)
+
+
+def _archived_marks(
+    session: Session, name: str, provider: Provider, configured: Callable[[], Mapping[str, Profile]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the boxes and the queues that the profile of an archived call names; none if it is of another provider."""
+    from cdrctl.profiles.choosing import words_of
+
+    profile = configured().get(name)
+    if profile is not None and profile.provider != provider.name:
+        return frozenset(), frozenset()
+    boxes, queues = (words_of(name, profile, one, session.process.environ) for one in ("voicemail_numbers", "queues"))
+    return boxes, queues
 
 
 def _legs_request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -20,9 +21,10 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call
+from cdrctl.fetchers import Call, joins_of
 from cdrctl.records.columns import is_text, reader_of
 from cdrctl.records.events import Event, Gap, Note, Row
+from cdrctl.records.parts import Part
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import Window
 
@@ -127,7 +129,7 @@ def _rows(
     for name, some in group_by_provider(files).items():
         marks = {"boxes": joining.boxes, "queues": joining.queues}
         told = Told(name, "", asked, None, joining.margin, **marks)
-        parts = (page for kind, group in _by_kind(some) for page in _parts(session, request, kind, group))
+        parts = _all_parts(session, request, list(_by_kind(some)))
         yield from wanted_rows(parts, told, request, tally, log, now, joining.keys)
     for one in files:
         if one.calls:
@@ -136,6 +138,49 @@ def _rows(
             gap = Gap(f"{len(one.unread)} lines of {one.name} are not records, the first is line {one.unread[0]}")
             tally.gaps.append(gap)
             log("warning", f"incomplete: {gap.what}")
+
+
+def _all_parts(
+    session: Session, request: ExportRequest, kinds: Sequence[tuple[Recognized, list[LegFile]]]
+) -> Iterator[Sequence[Any]]:
+    """Yield pages of the parts of all legs of a provider. Of records of one event, the one that tells more counts.
+
+    Args:
+        session: The running command.
+        request: The request.
+        kinds: The files of each call of the provider.
+    """
+    known = joins_of(kinds[0][0].provider.name) if kinds else {}
+    keys = [known[kind.call.name].same for kind, _ in kinds]
+    if len(kinds) < 2 or None in keys:
+        for kind, group in kinds:
+            yield from _parts(session, request, kind, group)
+        return
+    seen: Counter[str] = Counter()
+    for kind, group in sorted(kinds, key=lambda one: -list(known).index(one[0].call.name)):
+        key = known[kind.call.name].same
+        assert key is not None  # noqa: S101 - see above
+        ids: dict[str, bool] = {}  # of this call: whether the record counts
+        mine: Counter[str] = Counter()
+        for page in _parts(session, request, kind, group):
+            wanted = []
+            for part in page:
+                if part[_ID] not in ids:
+                    event = key(part[_ID])
+                    ids[part[_ID]] = seen[event] == 0
+                    seen[event] -= not ids[part[_ID]]
+                    mine[event] += ids[part[_ID]]
+                if ids[part[_ID]]:
+                    wanted.append(part)
+            yield wanted
+        seen += mine
+        if not all(ids.values()):
+            count = sum(not one for one in ids.values())
+            log = session.reporter.log
+            log(
+                "note",
+                f"{count} records of {kind.provider.title} {kind.call.name} are in the other files too, and count once",
+            )
 
 
 def _calls(file: LegFile) -> Iterator[list[Row]]:
@@ -150,6 +195,9 @@ def _value(value: Any, read: Any) -> Any:
     with suppress(ValueError):
         return None if value is None or value == "" else read(value)
     return value
+
+
+_ID = Part._fields.index("id")
 
 
 def _window(request: ExportRequest, now: Any) -> Window | None:

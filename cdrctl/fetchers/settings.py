@@ -55,6 +55,12 @@ class Settings(BaseModel):
     tags: Annotated[list[str], BeforeValidator(split_tags)] = Field(
         default_factory=list, description="words by which `--tag` selects profiles, such as nightly"
     )
+    voicemail_numbers: Annotated[list[str], BeforeValidator(split_tags)] = Field(
+        default_factory=list, description="numbers of voicemail boxes, as `cdrctl calls --voicemail-number`"
+    )
+    queues: Annotated[list[str], BeforeValidator(split_tags)] = Field(
+        default_factory=list, description="names or numbers of queues, as `cdrctl calls --queue`"
+    )
     timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
     requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(
         None, description="a limit lower than the published one; 0 for none, only if the API is on this machine"

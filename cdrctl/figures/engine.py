@@ -71,6 +71,7 @@ class Calls:
         self._folder = folder
         self._names = names
         self._providers: list[str] | None = None
+        self._told: dict[str, frozenset[str]] = {}
 
     def add(self, pages: Iterable[Sequence[Row]]) -> None:
         """Add the rows of all calls, in the order of `calls.columns.CALL`; files of calls are read in place.
@@ -112,6 +113,18 @@ class Calls:
             found: list[tuple[Any, ...]] = self._connection.execute(text).fetchall()
         return found
 
+    def _telling(self, column: str) -> frozenset[str]:
+        """Return the providers of which some calls have a value in a column, as where the user names the queues."""
+        if column not in self._told:
+            found = self.rows(f"SELECT DISTINCT provider FROM all_calls WHERE {quote(column)} IS NOT NULL")
+            self._told[column] = frozenset(name for (name,) in found)
+        return self._told[column]
+
+    def _without_wait(self, where: str) -> int:
+        """Return how many calls came through a queue or a group, and do not tell how long they waited."""
+        whose = f"{where or 'WHERE true'} AND queue IS NOT NULL AND queue_wait_seconds IS NULL"
+        return int(self.rows(f"SELECT count(*) FROM all_calls {whose}")[0][0])
+
     def measure(
         self, one: Figure, keys: Sequence[Key], parameters: Mapping[str, Any], untold: Mapping[str, str]
     ) -> Iterator[Measured]:
@@ -125,7 +138,7 @@ class Calls:
         """
         why = cannot(one, keys)
         there = self.providers()
-        without = [name for name in there if name in untold]
+        without = [name for name in there if name in untold and name not in self._telling(one.needs)]
         if not why and there and len(without) == len(there):
             why = "; ".join(dict.fromkeys(untold[name] for name in without))
         if why:
@@ -147,6 +160,10 @@ class Calls:
             rows = cursor.fetchall()
         reasons = "; ".join(dict.fromkeys(untold[name] for name in without))
         why = f"without {', '.join(without)}: {reasons}" if without else ""
+        if one.needs == "queue_wait_seconds" and (unknown := self._without_wait(where)):
+            why = "; ".join(
+                filter(None, (why, f"{unknown} calls of queues or groups whose waiting is not told are left out"))
+            )
         for row in rows:
             yield _measured(one, dict(zip(names_of, row, strict=True)), len(keys), why)
 
@@ -195,7 +212,8 @@ def _together(pages: Iterable[Sequence[Row]]) -> Iterator[list[Row]]:
 
 def columns_of(figures: Iterable[Figure], keys: Iterable[Key]) -> list[str]:
     """Return the names of the columns that figures and keys read."""
-    text = " ".join(["provider", *(one.sql for one in figures), *(key.sql for key in keys)])
+    statements = (text for one in figures for text in (one.sql, one.sql_by_time, one.needs))
+    text = " ".join(["provider", *statements, *(key.sql for key in keys)])
     words = frozenset(re.findall(r"\w+", text))
     return [one.name for one in CALL if one.name in words]
 

@@ -89,7 +89,12 @@ def _to_begin(provider: str | None) -> str:
 
 def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
     """Return the tags of a profile: those of its environment variable if it is set, else those of the file."""
-    given = environ.get(environment_name(profile.name, "tags")) or profile.raw.get("tags")
+    return words_of(profile.name, profile, "tags", environ)
+
+
+def words_of(name: str, profile: Profile | None, setting: str, environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the words of a setting of a profile, which need not exist, without reading its other settings."""
+    given = environ.get(environment_name(name, setting)) or (profile.raw.get(setting) if profile else None)
     found = split_tags(given)
     return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
 

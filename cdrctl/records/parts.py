@@ -100,10 +100,13 @@ class Joins:
     Args:
         parts: From native values and the common CDR of one record to its parts.
         lacks: Columns of a call that no record tells of, each with the reason.
+        same: From the id of a record to a key that a record of another call of the API has too if both tell of the same
+            event; None if there are no such records. The later call of a provider's tells more.
     """
 
     parts: Callable[[Values, Values], list[Part]]
     lacks: Mapping[str, str] | None = None
+    same: Callable[[str], str] | None = None
 
 
 def milliseconds(instant: Value) -> int | None:

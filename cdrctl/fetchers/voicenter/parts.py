@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from cdrctl.fetchers.voicenter.common import kind_of
+from cdrctl.fetchers.voicenter.notified_parts import notified_parts, same_event
 from cdrctl.records.events import Value
 from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
 
@@ -130,14 +131,13 @@ def _original(custom: Value) -> Value:
     return next((value for name, value in custom.items() if name.casefold() == "originalivruniqueid"), None)
 
 
-_LEGS = Joins(
-    parts,
-    lacks={
-        "hold_seconds": "Voicenter does not tell of hold",
-        "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
-        "trunk": "Voicenter does not tell the trunk",
-    },
-)
+_LACKS = {
+    "hold_seconds": "Voicenter does not tell of hold",
+    "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
+    "trunk": "Voicenter does not tell the trunk",
+}
+_LEGS = Joins(parts, lacks=_LACKS, same=same_event)
+_NOTIFIED = Joins(notified_parts, lacks=_LACKS, same=same_event)
 
-JOINS = {"cdrs": _LEGS}
+JOINS = {"cdrs": _LEGS, "notifications": _NOTIFIED}
 """How records join, by the name of their call; the call whose records are read by default is first."""

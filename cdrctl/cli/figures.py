@@ -187,6 +187,9 @@ def measured(
     there = [name for name in calls.providers() if name in PROVIDERS]
     lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in there}
     untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
+    if untold:  # the user may have named the queues
+        telling = calls.telling(one.needs)
+        untold = {name: why for name, why in untold.items() if name not in telling}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
     for found in calls.measure(one, keys, parameters, untold):
         known, hours = coverage.hours(None if day is None else found.group[day], zone)

@@ -113,7 +113,7 @@ class Calls:
             found: list[tuple[Any, ...]] = self._connection.execute(text).fetchall()
         return found
 
-    def _telling(self, column: str) -> frozenset[str]:
+    def telling(self, column: str) -> frozenset[str]:
         """Return the providers of which some calls have a value in a column, as where the user names the queues."""
         if column not in self._told:
             found = self.rows(f"SELECT DISTINCT provider FROM all_calls WHERE {quote(column)} IS NOT NULL")
@@ -138,7 +138,7 @@ class Calls:
         """
         why = cannot(one, keys)
         there = self.providers()
-        without = [name for name in there if name in untold and name not in self._telling(one.needs)]
+        without = [name for name in there if name in untold]
         if not why and there and len(without) == len(there):
             why = "; ".join(dict.fromkeys(untold[name] for name in without))
         if why:

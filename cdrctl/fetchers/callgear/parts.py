@@ -33,7 +33,7 @@ def parts(leg: Values, common: Values) -> list[Part]:
             whole(common["talk_seconds"]),
             common["outcome"],
             text(leg["employee_phone_number"]) or text(number) if operator else text(number),
-            text(leg["employee_full_name"]) if operator else text(leg["contact_full_name"]),
+            text(leg["employee_full_name"] or leg["group_name"]) if operator else text(leg["contact_full_name"]),
             not operator if inward else None,
             text(common["from_number"]),
             text(common["from_name"]),

@@ -31,11 +31,8 @@ def contents_of(records: Sequence[Record]) -> Sequence[int]:
         for key, column in records.columns.items()
         if key not in records.unknown
     ]
-    rows = [*zip(*columns, strict=True)]
-    try:
-        found = [*map(hash, rows)]
-    except TypeError:  # lists and objects
-        found = [_hash_of(row) for row in rows]
+    columns = [column if _CONTAINERS.isdisjoint(map(type, column)) else [*map(_hashable, column)] for column in columns]
+    found = [*map(hash, zip(*columns, strict=True))]
     if records.unknown:
         _add_unknown(records, found)
     return found
@@ -67,19 +64,15 @@ def key_contents_of(records: Sequence[Record]) -> Sequence[int]:
     return found
 
 
+_CONTAINERS = {list, dict}
+
+
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:
     """Add the fields that no column has to the fingerprints; which of them a batch knows depends on earlier records."""
     for key in batch.unknown:
         for at, value in enumerate(batch.columns[key]):
             if value is not ABSENT:
                 found[at] ^= hash(_dump((key, value)))
-
-
-def _hash_of(row: tuple[Any, ...]) -> int:
-    try:
-        return hash(row)
-    except TypeError:
-        return hash(tuple(map(_hashable, row)))
 
 
 def _hashable(value: Any) -> Any:

@@ -224,7 +224,7 @@ def starts_of(page: Page, call: Call, latest: datetime | None = None) -> Sequenc
     batch = key_columns(page.records)
     if batch is not None:
         with suppress(ValueError):  # then each is looked at
-            starts = batch.starts
+            starts = batch.starts_in(page.context)
             if possible_start(min(starts), latest) and possible_start(max(starts), latest):
                 return starts
     return [call.starts(record, page.context, latest) for record in page.records]

@@ -285,15 +285,22 @@ def possible_start(start: datetime, latest: datetime | None = None) -> bool:
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
     """Return the id of each record."""
     batch = key_columns(records)
-    return batch.identities if batch is not None else list(map(identity, records))
+    if batch is not None:
+        with suppress(ValueError):
+            return batch.identities
+    return list(map(identity, records))
 
 
-def span_of(records: Sequence[Record]) -> Span | None:
+NO_CONTEXT: Mapping[str, str] = {}
+
+
+def span_of(records: Sequence[Record], context: Mapping[str, str] = NO_CONTEXT) -> Span | None:
     """Return the first and the last start of the calls of a page, or None if its starts are not read by column."""
     batch = key_columns(records)
     if batch is not None and len(batch):
         with suppress(ValueError):
-            return batch.span(batch.key_fields.start)
+            starts = batch.starts_in(context)
+            return min(starts), max(starts)
     return None
 
 

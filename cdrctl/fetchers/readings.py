@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter
-from cdrctl.fetchers import identities, span_of
+from cdrctl.fetchers import NO_CONTEXT, identities, span_of
 from cdrctl.http import Total
 from cdrctl.records.events import Record
 
@@ -94,10 +94,10 @@ class Readings:
         if self._seen is None:
             self._seen = self.last.seen
 
-    def add(self, page: Sequence[Record], total: Total) -> None:
-        """Count the records of a page, and the total that came with it."""
+    def add(self, page: Sequence[Record], total: Total, context: Mapping[str, str] = NO_CONTEXT) -> None:
+        """Count the records of a page with a context, and the total that came with it."""
         reading, before = self.last, self.last.records
-        ids, contents, span = identities(page, self.identity), contents_of(page), span_of(page)
+        ids, contents, span = identities(page, self.identity), contents_of(page), span_of(page, context)
         reading.seen.new_positions(ids, span, contents)
         if self._seen is not None and self._seen is not reading.seen:
             self._seen.new_positions(ids, span, contents)

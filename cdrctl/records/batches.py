@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+Columns = Mapping[str, Sequence[Any]]
+"""The values of records by the provider's key."""
+
 ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
 """The value in a batch of a field that the record lacks."""
 
@@ -28,14 +31,22 @@ class KeyFields:
     """The fields of a call that are needed before its records become rows, by the provider's keys.
 
     Args:
-        identity: The id of the record.
-        start: The start of its call, in ISO 8601.
+        identity: The id of the record; it must have one.
+        start: The start of its call, in ISO 8601 unless `read_starts` reads it.
         others: Further fields.
+        numbered: Whether ids may be integers, too.
+        read_ids: From columns to the identities of their records, if the id alone is not enough.
+        read_starts: From columns and the context of their page to the start of each record's call, in UTC.
+
+    Both functions raise ValueError where the records must be read one by one.
     """
 
     identity: str
     start: str
     others: tuple[str, ...] = ()
+    numbered: bool = False
+    read_ids: Callable[[Columns], Sequence[str]] | None = None
+    read_starts: Callable[[Columns, Mapping[str, str]], Sequence[datetime]] | None = None
 
 
 def decode_plainly(text: bytes) -> Any:
@@ -82,7 +93,7 @@ class RecordBatch(Sequence[Record]):
     def __init__(
         self,
         key_fields: KeyFields,
-        columns: Mapping[str, Sequence[Any]],
+        columns: Columns,
         texts: frozenset[str],
         unknown: Sequence[str],
         length: int,
@@ -124,8 +135,16 @@ class RecordBatch(Sequence[Record]):
 
     @property
     def identities(self) -> Sequence[str]:
-        """The id of each record; never empty."""
-        return self.columns[self.key_fields.identity]
+        """The id of each record; never empty.
+
+        Raises:
+            ValueError: The records must be read one by one.
+        """
+        keys = self.key_fields
+        if keys.read_ids is not None:
+            return keys.read_ids(self.columns)
+        ids = self.columns[keys.identity]
+        return [*map(str, ids)] if keys.numbered else ids
 
     @property
     def starts(self) -> Sequence[datetime]:
@@ -137,6 +156,17 @@ class RecordBatch(Sequence[Record]):
         if self._starts is None:
             self._starts = _utc_instants(self.columns[self.key_fields.start])
         return self._starts
+
+    def starts_in(self, context: Mapping[str, str]) -> Sequence[datetime]:
+        """Return the start of each record's call, in UTC, in the context of its page.
+
+        Raises:
+            ValueError: The records must be read one by one.
+        """
+        read = self.key_fields.read_starts
+        if self._starts is None and read is not None:
+            self._starts = read(self.columns, context)
+        return self.starts
 
     def span(self, key: str) -> tuple[datetime, datetime] | None:
         """Return the first and the last instant of a column, in UTC, or None if it is empty.

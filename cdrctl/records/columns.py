@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,6 +45,8 @@ class Column:
         read_in: The same with the page's context as second argument, for example for the zone of its times.
         null_words: Strings that the provider sends instead of null in this field, besides the empty string.
         values: All possible values apart from null, if the list is closed.
+        read_texts: Parses the texts of many records at once as `read` or `read_in` would, with the page's context;
+            an empty text, which stands for null, stays empty. It returns None where texts must be read one by one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Column:
     null_words: frozenset[str] = frozenset()
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
     values: tuple[str, ...] = ()
+    read_texts: Callable[[Sequence[str], Mapping[str, str]], Sequence[Value] | None] | None = None
 
 
 def reader_of(column: Column) -> Callable[..., Value]:

@@ -103,12 +103,14 @@ class BatchDecoder:
         self._large = large
         self._few = few
         plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
-        self._marked = (marks.identity, marks.start, *marks.others)
+        self._marked = tuple(dict.fromkeys((marks.identity, marks.start, *marks.others)))
         self._known = (*plain,)
         self._folded = {name.casefold() for name in self._known}
-        self._decode_marks = _decoder(self._marked, frozenset({marks.identity}))
-        texts = frozenset(name for name, column in plain.items() if is_text(column)) | {marks.identity}
-        self._shape = _Shape(texts, (), _decoder(self._known, texts, ()))
+        ids = frozenset({marks.identity})
+        self._numbers = ids if marks.numbered else frozenset[str]()
+        self._decode_marks = _decoder(self._marked, ids, self._numbers)
+        texts = (frozenset(name for name, column in plain.items() if is_text(column)) | ids) - self._numbers
+        self._shape = _Shape(texts, (), _decoder(self._known, texts, self._numbers, ()))
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
         """Return a decoded body whose records, found under the path, are a batch or a batched page; or None.
@@ -143,9 +145,10 @@ class BatchDecoder:
             if only is not None:
                 return {path[0]: only}
         envelope = _ENVELOPE.decode(raw)
-        records = self._decode(envelope[path[0]], path[1:])
+        (key,) = (name for name in envelope if name.casefold() == path[0].casefold())  # in any letter case, but once
+        records = self._decode(envelope[key], path[1:])
         return {
-            name: records if name == path[0] else pydantic_core.from_json(bytes(value))
+            name: records if name == key else pydantic_core.from_json(bytes(value))
             for name, value in envelope.items()
         }
 
@@ -254,15 +257,24 @@ class BatchDecoder:
                     if key.casefold() in self._folded:  # the key of a column in another letter case
                         raise ValueError(key)
                     unknown.append(key)
-        decode = _decoder(self._known, frozenset(texts), unknown)
-        return _Shape(frozenset(texts), tuple(unknown), decode, shape.refits + 1)
+        decode = _decoder(self._known, frozenset(texts), self._numbers, unknown)
+        more = len(unknown) > len(shape.unknown)  # there are only so many columns of text to lose
+        return _Shape(frozenset(texts), tuple(unknown), decode, shape.refits + more)
 
 
 def _decoder(
-    known: Sequence[str], texts: frozenset[str], unknown: Sequence[str] | None = None
+    known: Sequence[str], texts: frozenset[str], numbers: frozenset[str], unknown: Sequence[str] | None = None
 ) -> Callable[[Any], list[Any]]:
-    """Return a decoder of an array of records; other fields raise an error, or are skipped if `unknown` is None."""
-    fields: list[Any] = [(f"f{at}", str, "") if key in texts else (f"f{at}", Any, None) for at, key in enumerate(known)]
+    """Return a decoder of an array of records; other fields raise an error, or are skipped if `unknown` is None.
+
+    Args:
+        known: The keys of the columns.
+        texts: Those that hold nothing but text.
+        numbers: Those that hold text or integers.
+        unknown: Keys that no column has.
+    """
+    types: dict[str, tuple[Any, Any]] = {**dict.fromkeys(texts, (str, "")), **dict.fromkeys(numbers, (int | str, ""))}
+    fields: list[Any] = [(f"f{at}", *types.get(key, (Any, None))) for at, key in enumerate(known)]
     fields += [(f"g{at}", Any, ABSENT) for at in range(len(unknown or ()))]
     names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
     record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)

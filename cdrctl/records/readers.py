@@ -134,27 +134,73 @@ def read_units(raw: Any, *, per_unit: int = 10_000) -> str:
 
 
 _DIGITS = str.maketrans("", "", "0123456789")
-_WITHOUT_DIGITS = "--T::.Z"
 _LENGTH = len("2026-11-19T08:00:00.123Z")
 
 
 def canonical_instants(raw: Sequence[str]) -> Sequence[str] | None:
     """Return times as `2026-11-19T08:00:00.123Z` if all have this form, give or take finer digits; else None.
 
-    A text that Python parses as a time, with these separators in this order and at least this length, has this form.
+    All may also lack the decimals. A text that Python parses as a time, with these separators in this order and at
+    least this length, has this form.
     """
-    given = [value for value in raw if value]
+    given = [value for value in raw if value] if "" in raw else raw
+    if not given:
+        return raw
+    whole = "." not in given[0]
+    form, shortest = ("--T::Z", _LENGTH - 4) if whole else ("--T::.Z", _LENGTH)
     joined = "".join(given)
-    if joined.translate(_DIGITS) != _WITHOUT_DIGITS * len(given) or "T24" in joined:
+    if joined.translate(_DIGITS) != form * len(given) or "T24" in joined:
         return None
     lengths = set(map(len, given))
-    if lengths and (min(lengths) < _LENGTH or is_placeholder(min(given)) or is_placeholder(max(given))):
+    if min(lengths) < shortest or is_placeholder(min(given)) or is_placeholder(max(given)):
         return None
     try:
         deque(map(datetime.fromisoformat, given), maxlen=0)  # check that they are times
     except ValueError:
         return None
-    return raw if lengths <= {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
+    if whole:
+        return [value and value[:-1] + ".000Z" for value in raw] if lengths == {shortest} else None
+    return raw if lengths == {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
+
+
+def digits_as_integers(raw: Sequence[str]) -> Sequence[int] | None:
+    """Return texts as integers if each has 1 to 18 ASCII digits and nothing else; else None."""
+    joined = "".join(raw)
+    if not joined.isdigit() or not joined.isascii() or "" in raw or len(max(raw, key=len)) > 18:
+        return None
+    return [*map(int, raw)]
+
+
+def are_decimals(raw: Sequence[str]) -> bool:
+    """Return whether `read_decimal` returns all of these texts, except empty ones, as they are."""
+    return all(map(_DECIMAL.match, filter(None, raw)))
+
+
+def from_minutes(seconds: Sequence[int], first: datetime) -> Sequence[str]:
+    """Return whole seconds after an instant as `2026-11-19T08:00:00.000Z`.
+
+    Args:
+        seconds: The seconds.
+        first: An instant in UTC at the beginning of a minute.
+
+    Raises:
+        OverflowError: One is outside the years of Python.
+    """
+    parts = [divmod(one, 60) for one in seconds]
+    minutes = {minute: rfc3339(first + timedelta(minutes=minute))[:17] for minute in {minute for minute, _ in parts}}
+    return [f"{minutes[minute]}{second:02d}.000Z" for minute, second in parts]
+
+
+def gregorian_texts(raw: Sequence[str], _context: object = None) -> Sequence[str] | None:
+    """Return Gregorian seconds as `read_gregorian_time` does; None unless all are digits and times of calls."""
+    seconds = digits_as_integers(raw)
+    if seconds is None or min(seconds) < _GREGORIAN_2000 or max(seconds) >= _GREGORIAN_2100:
+        return None
+    return from_minutes([one - GREGORIAN_UNIX_OFFSET for one in seconds], _EPOCH)
+
+
+_GREGORIAN_2000 = GREGORIAN_UNIX_OFFSET + 946_684_800
+_GREGORIAN_2100 = GREGORIAN_UNIX_OFFSET + 4_102_444_800
 
 
 def seconds_between(since: str | None, until: str | None) -> int | None:

@@ -13,7 +13,7 @@ from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
 from cdrctl.records.columns import EXTRA, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
 from cdrctl.records.events import Page, Record, Row, Value
-from cdrctl.records.readers import canonical_instants, read_text
+from cdrctl.records.readers import are_decimals, canonical_instants, digits_as_integers, read_text
 
 _PLANS_CACHED = 256
 
@@ -289,6 +289,43 @@ class _ParsedTexts(dict[str, Value]):
 
 _TEXTS_CACHED = 4096
 
+_NOTHING: frozenset[type] = frozenset()
+_TEXTS = frozenset({str, type(None)})
+_INTEGERS = frozenset({int, type(None)})
+_NUMBERS = _INTEGERS | {float}
+_TYPED: Mapping[str, frozenset[type]] = {
+    "integer": _INTEGERS,
+    "seconds": _INTEGERS,
+    "boolean": frozenset({bool, type(None)}),
+    "list": frozenset({list, dict, type(None)}),
+}
+"""The types, by kind of column, whose values stay as they came."""
+
+_READ_AS_TEXT = frozenset({"text", "time", "decimal", "money"})
+"""The kinds of column whose values are text."""
+
+
+def read_texts_of(column: Column, texts: Sequence[str], context: Mapping[str, str]) -> Sequence[Value] | None:
+    """Return the values of a column of texts, of which empty ones stay empty; None if they must be read one by one.
+
+    In a column of a kind that is no text, no text may be empty.
+    """
+    if column.read_texts is not None:
+        return column.read_texts(texts, context)
+    if column.read is not None or column.read_in is not None:
+        return texts if is_text(column) else None
+    match column.kind:
+        case "text":
+            return texts
+        case "time":
+            return canonical_instants(texts)
+        case "integer" | "seconds":
+            return digits_as_integers(texts)
+        case "decimal" | "money":
+            return texts if are_decimals(texts) else None
+        case _:
+            return None
+
 
 def _batch_rows(
     columns: Sequence[Column],
@@ -307,17 +344,23 @@ def _batch_rows(
         if is_text(column) and column.key in batch.texts:
             return _without(raw, column.null_words), True
         kinds = set(map(type, raw))
-        usual = column.read is None and column.read_in is None
-        if kinds == {str} and usual and column.kind == "time":
-            instants = canonical_instants(_without(raw, column.null_words))
-            if instants is not None:
-                return instants, True
-        elif kinds == {str} and column.read_in is None and column.kind != "time":
-            if at not in caches:
-                caches[at] = _ParsedTexts(lambda value: one(at, value, {}))
-            return list(map(caches[at].__getitem__, raw)), False
-        elif kinds == {int} and usual and column.kind in {"integer", "seconds"}:
+        if kinds <= _TYPED.get(column.kind, _NOTHING) and column.read is None and column.read_in is None:
             return raw, False
+        if kinds <= _TEXTS:
+            texts = _without([value or "" for value in raw] if None.__class__ in kinds else raw, column.null_words)
+            found = read_texts_of(column, texts, context)
+            if found is not None:
+                return found, column.kind in _READ_AS_TEXT
+            if column.read_in is None and column.kind != "time":
+                if at not in caches:
+                    caches[at] = _ParsedTexts(lambda value: one(at, value, {}))
+                return list(map(caches[at].__getitem__, texts)), False
+        elif is_text(column) and kinds <= _INTEGERS:
+            return ["" if value is None else str(value) for value in raw], True
+        elif column.read_in is None and kinds <= _NUMBERS:
+            texts = list(map(repr, raw))
+            values = {text: one(at, value, {}) for text, value in dict(zip(texts, raw, strict=True)).items()}
+            return list(map(values.__getitem__, texts)), False
         return [one(at, value, context) for value in raw], False
 
     def table(batch: RecordBatch, context: Mapping[str, str]) -> RowBatch:

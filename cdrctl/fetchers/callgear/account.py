@@ -35,15 +35,19 @@ class Account:
         """The parameter by which a partner selects a customer."""
         return {} if self.settings.user_id is None else {"user_id": self.settings.user_id}
 
-    def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Wait until the account has points, and return the result of a method."""
+    def ask(self, method: str, params: Mapping[str, Any], *, by_column: bool = False) -> dict[str, Any]:
+        """Wait until the account has points, and return the result of a method.
+
+        With `by_column`, its data may be a page that is read by column.
+        """
         clock = self.client.clock
         if self.rest_until is not None and self.rest_until > clock.monotonic():
             self.client.pause(self.rest_until - clock.monotonic(), f"{TITLE}'s rate limit for this minute is used up")
         self.rest_until = None
         self.asked += 1
         try:
-            answer = self.client.ask(question(self.client.base_url, self.asked, method, params))
+            records = ("result", "data") if by_column else ()
+            answer = self.client.ask(question(self.client.base_url, self.asked, method, params, records))
         except ForbiddenError as forbidden:
             hint = _RIGHTS.get(method, "give this user the right in the web cabinet")
             raise ForbiddenError(f"this user may not call {TITLE}'s {method}", said=forbidden.said, hint=hint) from None

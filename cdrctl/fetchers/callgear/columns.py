@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
-from cdrctl.fetchers.callgear.local_time import local_instant, read_local_time
+from cdrctl.fetchers.callgear.local_time import local_instant, local_instants, read_local_time, read_local_times
 from cdrctl.fetchers.defaults import identity_by
+from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, pick
 
@@ -27,12 +29,30 @@ def start(record: Record, context: Mapping[str, str]) -> datetime | None:
         return None
 
 
+def _starts(columns: Columns, context: Mapping[str, str]) -> Sequence[datetime]:
+    """Return the start of each record.
+
+    Raises:
+        ValueError: The records must be read one by one.
+    """
+    raw = columns["start_time"]
+    found = local_instants(raw, context) if set(map(type, raw)) == {str} else None
+    if found is None:
+        raise ValueError
+    return found
+
+
+KEY_FIELDS = KeyFields("id", "start_time", numbered=True, read_starts=_starts)
+
+
 def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     """Return the columns of a listing, with the start as received beside the start, because of the repeated hour."""
     columns = []
     for one in fields:
-        read = read_local_time if one.kind == "time" else None
-        columns.append(Column(one.name, one.name, one.kind, one.meaning, read_in=read))
+        readers: dict[str, Any] = {}
+        if one.kind == "time":
+            readers = {"read_in": read_local_time, "read_texts": read_local_times}
+        columns.append(Column(one.name, one.name, one.kind, one.meaning, **readers))
         if one.name == "start_time":
             columns.append(
                 Column("start_time_local", "start_time", "text", "start as received, in the account's time zone")

@@ -11,8 +11,12 @@ from cdrctl.fetchers.callgear.settings import TITLE
 from cdrctl.http import Answer, Request, Token
 
 
-def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> Request:
+def question(
+    url: str, number: int, method: str, params: Mapping[str, Any], records: tuple[str, ...] = ()
+) -> Request:
     """Return the request that calls a method (jsonrpc.org, "JSON-RPC 2.0 Specification", section 4).
+
+    `records` are the keys that lead to the records in a good response, for a decoder.
 
     A response to another request is retried; an error may come without an id (section 5).
     """
@@ -34,6 +38,7 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> R
         headers={"Content-Type": "application/json; charset=UTF-8"},
         json={"jsonrpc": "2.0", "id": number, "method": method, "params": dict(params)},
         whole=whole,
+        records=records,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -14,6 +14,7 @@ from cdrctl.errors import ConfigurationError, ProviderError, UsageError
 from cdrctl.fetchers.callgear.account import Account
 from cdrctl.fetchers.callgear.answers import ForbiddenError
 from cdrctl.fetchers.callgear.settings import TITLE
+from cdrctl.placeholders import is_placeholder
 from cdrctl.records.events import Note, check_records
 from cdrctl.windows import Window, rfc3339, tile
 
@@ -145,6 +146,41 @@ def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError from None
+
+
+_USUAL_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} (?!24)[0-9]{2}:[0-9]{2}:[0-5][0-9]")
+
+
+def local_instants(raw: Sequence[str], context: Mapping[str, str]) -> Sequence[datetime] | None:
+    """Return the instants of local times without decimals and offset, as `local_instant` does; None if one differs."""
+    minutes = _minutes_of(raw, context)
+    if minutes is None:
+        return None
+    return [minutes[text[:16]] + _SECONDS[text[17:]] for text in raw]
+
+
+def read_local_times(raw: Sequence[str], context: Mapping[str, str]) -> Sequence[str] | None:
+    """Return local times as `read_local_time` does; None if one has decimals or an offset, or is not such a time."""
+    minutes = _minutes_of([*filter(None, raw)], context)
+    if minutes is None:
+        return None
+    texts = {text: rfc3339(instant)[:17] for text, instant in minutes.items()}
+    return [text and f"{texts[text[:16]]}{text[17:]}.000Z" for text in raw]
+
+
+_SECONDS = {f"{second:02d}": timedelta(seconds=second) for second in range(60)}
+
+
+def _minutes_of(raw: Sequence[str], context: Mapping[str, str]) -> dict[str, datetime] | None:
+    """Return the instant of each minute of local times; None unless all have the usual form and can be of calls."""
+    if not all(map(_USUAL_FORM.fullmatch, raw)):
+        return None
+    try:
+        minutes = {text: local_instant(f"{text}:00", context) for text in {text[:16] for text in raw}}
+    except ValueError:
+        return None
+    whole = all(not instant.second and not is_placeholder(instant) for instant in minutes.values())
+    return minutes if whole else None
 
 
 def read_local_time(raw: Any, context: Mapping[str, str]) -> str:

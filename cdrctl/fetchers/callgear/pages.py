@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from cdrctl.fetchers.callgear.report import BY_START, Report
 from cdrctl.fetchers.callgear.settings import TITLE
 from cdrctl.fetchers.readings import Reading, Readings, read_again
 from cdrctl.http import Total, by_offset
+from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Event, Gap, Page, Record
 from cdrctl.windows import Window
 
@@ -80,7 +82,7 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         past = max(total or 0, offset) > FARTHEST_OFFSET and _is_past(report, page, span.window)
         if span.divisible and not past and (total or 0) > FARTHEST_OFFSET:
             return False
-        readings.add(page, Total(total))
+        readings.add(page, Total(total), report.context)
         if reading.doubtful:
             report.doubt()
         yield Page(page, report.context)
@@ -134,6 +136,12 @@ def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> b
 def _true_starts(report: Report, page: Sequence[Record], window: Window) -> list[datetime]:
     """Return the plausible starts on a page: one long after the window says nothing about progress."""
     latest = window.until + CLOCK_TOLERANCE
+    batch = key_columns(page)
+    if batch is not None:
+        with suppress(ValueError):  # then each is looked at
+            found = [*batch.starts_in(report.context)]
+            if possible_start(min(found), latest) and possible_start(max(found), latest):
+                return found
     starts = (start(record, report.context) for record in page)
     return [moment for moment in starts if moment is not None and possible_start(moment, latest)]
 

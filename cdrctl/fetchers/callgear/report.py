@@ -15,7 +15,8 @@ from cdrctl.fetchers.callgear.fields import Field
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.http import Total, read_total
-from cdrctl.records.events import Record, check_records
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Record, check_records, fingerprint
 
 LARGEST_PAGE = 10_000
 """The largest `limit` ("Paging")."""
@@ -37,6 +38,7 @@ class Report:
         read_until: Every record that started before has been read.
         by_end: Whether a record proved that the service selects calls by their end.
         doubted: Whether the user was warned that totals are wrong.
+        by_column: Whether its records may be read by column.
     """
 
     account: Account
@@ -52,6 +54,7 @@ class Report:
     read_until: datetime | None = None
     by_end: bool = False
     doubted: bool = False
+    by_column: bool = False
 
     def doubt(self) -> None:
         """Warn, once, that the totals of this listing are wrong."""
@@ -64,7 +67,7 @@ class Report:
 
     def page(
         self, span: Mapping[str, str], offset: int, *, first: bool = False, listed: bool = True
-    ) -> tuple[list[Record], int | None]:
+    ) -> tuple[Sequence[Record], int | None]:
         """Return one page and the total that came with it.
 
         With `first`, the page is the earliest record alone; without `listed`, the service chooses the fields.
@@ -80,7 +83,7 @@ class Report:
             if self.fields and listed:
                 params["fields"] = list(self.fields)
             try:
-                result = self.account.ask(self.method, params)
+                result = self.account.ask(self.method, params, by_column=self.by_column and listed and not first)
             except UnknownParameterError as unknown:
                 if not listed or not self.leave_out(unknown):
                     raise
@@ -88,7 +91,8 @@ class Report:
                 total = _total(result)
                 if total.wrong:
                     self.doubt()
-                return check_records(result.get("data"), "data", TITLE), total.rows
+                data: Any = result.get("data")
+                return data if key_columns(data) is not None else check_records(data, "data", TITLE), total.rows
 
     def leave_out(self, unknown: UnknownParameterError) -> bool:
         """Request fewer fields from now on, if the unknown parameter may be a field; return whether it may.
@@ -154,4 +158,5 @@ def report_of(
         sort=sorting(known, options["orderby"]),
         page_size=size,
         identity=identity,
+        by_column=identity is not fingerprint,  # the columns of the costs, which legs may get, are not the legs'
     )

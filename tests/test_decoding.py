@@ -16,8 +16,8 @@ from cdrctl import PROVIDERS, writers
 from cdrctl.archive import canonical
 from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mend
-from cdrctl.export.selection import Selection, row_filter
 from cdrctl.export.rows import starts_of
+from cdrctl.export.selection import Selection, row_filter
 from cdrctl.fetchers import Call, identities, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
 from cdrctl.records.decoding import MOST_REFITS, BatchDecoder

@@ -148,8 +148,7 @@ class BatchDecoder:
         (key,) = (name for name in envelope if name.casefold() == path[0].casefold())  # in any letter case, but once
         records = self._decode(envelope[key], path[1:])
         return {
-            name: records if name == key else pydantic_core.from_json(bytes(value))
-            for name, value in envelope.items()
+            name: records if name == key else pydantic_core.from_json(bytes(value)) for name, value in envelope.items()
         }
 
     def _only_records(self, raw: bytearray, key: str) -> RecordBatch | BatchedPage | None:

@@ -11,9 +11,7 @@ from cdrctl.fetchers.callgear.settings import TITLE
 from cdrctl.http import Answer, Request, Token
 
 
-def question(
-    url: str, number: int, method: str, params: Mapping[str, Any], records: tuple[str, ...] = ()
-) -> Request:
+def question(url: str, number: int, method: str, params: Mapping[str, Any], records: tuple[str, ...] = ()) -> Request:
     """Return the request that calls a method (jsonrpc.org, "JSON-RPC 2.0 Specification", section 4).
 
     `records` are the keys that lead to the records in a good response, for a decoder.

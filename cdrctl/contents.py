@@ -67,6 +67,13 @@ def key_contents_of(records: Sequence[Record]) -> Sequence[int]:
 _CONTAINERS = {list, dict}
 
 
+def counted_contents_of(records: Sequence[Record]) -> Sequence[int]:
+    """Return a fingerprint of each record for counting the different records of pages that are not decoded yet."""
+    batch = records.key_columns if isinstance(records, BatchedPage) else records
+    prints = batch.prints if isinstance(batch, RecordBatch) else None
+    return contents_of(records) if prints is None else prints
+
+
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:
     """Add the fields that no column has to the fingerprints; which of them a batch knows depends on earlier records."""
     for key in batch.unknown:

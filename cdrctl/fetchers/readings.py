@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cdrctl.contents import contents_of
+from cdrctl.contents import counted_contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.fetchers import NO_CONTEXT, identities, span_of
 from cdrctl.http import Total
@@ -97,7 +97,7 @@ class Readings:
     def add(self, page: Sequence[Record], total: Total, context: Mapping[str, str] = NO_CONTEXT) -> None:
         """Count the records of a page with a context, and the total that came with it."""
         reading, before = self.last, self.last.records
-        ids, contents, span = identities(page, self.identity), contents_of(page), span_of(page, context)
+        ids, contents, span = identities(page, self.identity), counted_contents_of(page), span_of(page, context)
         reading.seen.new_positions(ids, span, contents)
         if self._seen is not None and self._seen is not reading.seen:
             self._seen.new_positions(ids, span, contents)

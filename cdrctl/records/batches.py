@@ -35,6 +35,7 @@ class KeyFields:
         start: The start of its call, in ISO 8601 unless `read_starts` reads it.
         others: Further fields.
         numbered: Whether ids may be integers, too.
+        counted: Whether the fetcher counts the different records of a page before they are decoded.
         read_ids: From columns to the identities of their records, if the id alone is not enough.
         read_starts: From columns and the context of their page to the start of each record's call, in UTC.
 
@@ -45,6 +46,7 @@ class KeyFields:
     start: str
     others: tuple[str, ...] = ()
     numbered: bool = False
+    counted: bool = False
     read_ids: Callable[[Columns], Sequence[str]] | None = None
     read_starts: Callable[[Columns, Mapping[str, str]], Sequence[datetime]] | None = None
 
@@ -86,9 +88,10 @@ class RecordBatch(Sequence[Record]):
         unknown: The keys that no column of the call has; a record without one has ABSENT there.
         length: How many records.
         raws: The JSON text of each record, if it is needed.
+        prints: A fingerprint of the JSON text of each record, if it is needed.
     """
 
-    __slots__ = ("_starts", "columns", "key_fields", "length", "raws", "texts", "unknown")
+    __slots__ = ("_starts", "columns", "key_fields", "length", "prints", "raws", "texts", "unknown")
 
     def __init__(
         self,
@@ -106,6 +109,7 @@ class RecordBatch(Sequence[Record]):
         self._starts: Sequence[datetime] | None = None
         self.length = length
         self.raws = raws
+        self.prints: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return self.length

@@ -120,7 +120,7 @@ class BatchDecoder:
         if self._shape.refits > MOST_REFITS:
             return None
         try:
-            return self._decode(body, path)
+            return self._decode(memoryview(body), path, body)
         except _NO_BATCH:
             return None
 
@@ -136,22 +136,22 @@ class BatchDecoder:
         records: Sequence[Record] = decode_plainly(array)
         return records
 
-    def _decode(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
+    def _decode(self, raw: memoryview, path: Sequence[str], body: bytearray) -> Any:
         """Return a decoded body, or a part of one, with its records as a batch or a batched page."""
         if not path:
-            return self._records(memoryview(raw))
-        if isinstance(raw, bytearray) and len(path) == 1:
+            return self._records(_writable(raw, body))
+        if len(path) == 1:
             only = self._only_records(raw, path[0])
             if only is not None:
                 return {path[0]: only}
         envelope = _ENVELOPE.decode(raw)
         (key,) = (name for name in envelope if name.casefold() == path[0].casefold())  # in any letter case, but once
-        records = self._decode(envelope[key], path[1:])
+        records = self._decode(memoryview(envelope[key]), path[1:], body)
         return {
             name: records if name == key else pydantic_core.from_json(bytes(value)) for name, value in envelope.items()
         }
 
-    def _only_records(self, raw: bytearray, key: str) -> RecordBatch | BatchedPage | None:
+    def _only_records(self, raw: memoryview, key: str) -> RecordBatch | BatchedPage | None:
         """Return the records of a body that has no other keys, or None; the body is not decoded as a whole."""
         start = re.match(rb'\s*\{\s*"%s"\s*:\s*(?=\[)' % re.escape(key.encode()), raw)
         tail = max(0, len(raw) - _TAIL)
@@ -159,10 +159,17 @@ class BatchDecoder:
         if start is None or end is None:
             return None
         with suppress(msgspec.DecodeError):  # the body has other keys
-            return self._records(memoryview(raw)[start.end() : end.start() + 1])
+            return self._records(raw[start.end() : end.start() + 1])
         return None
 
     def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
+        page = self._page(array)
+        if self._marks.counted:
+            batch = page.key_columns if isinstance(page, BatchedPage) else page
+            batch.prints = [hash(bytes(raw)) for raw in _RAW.decode(array)]
+        return page
+
+    def _page(self, array: memoryview) -> RecordBatch | BatchedPage:
         if not self._raw and len(array) <= self._large:
             return self._batch(array)
         if self._raw:
@@ -278,6 +285,15 @@ def _decoder(
     names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
     record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)
     return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
+
+
+def _writable(part: memoryview, body: bytearray) -> memoryview:
+    """Return a part of a body where it can be written to, or the part itself if it is not found at once.
+
+    A large page is cut where it is, without a copy.
+    """
+    at = body.find(bytes(part[:_TAIL])) if part.readonly else -1
+    return memoryview(body)[at : at + len(part)] if at >= 0 and body.startswith(part, at) else part
 
 
 def _check_text(array: memoryview, *, lines: bool) -> None:

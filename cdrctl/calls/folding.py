@@ -6,7 +6,7 @@ person, queue, menu, group or box.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -49,14 +49,13 @@ class FoldedCall(NamedTuple):
 
 def fold(call: JoinedCall) -> FoldedCall:
     """Return the parts of a call as one call."""
-    parts = call.parts
+    parts = _complete_parts(call.parts)
     first = parts[0]
     rung = [one for one in parts if one.role == "callee"]
     persons = [one for one in rung if one.party in _PERSONS and one.answered]
     services = [one for one in parts if one.role == "service"]
-    answered_by = min(persons, key=lambda one: (one.answer is None, one.answer or 0), default=None)
+    answered_by = min(persons, key=_by_answer, default=None)
     starts = [one.start for one in parts if one.start is not None]
-    ends = [one.end for one in parts if one.end is not None]
     queue = next((one for one in parts if one.party == "queue"), None) or next(
         (one for one in parts if one.queue), None
     )
@@ -65,7 +64,7 @@ def fold(call: JoinedCall) -> FoldedCall:
         parts,
         min(starts, default=None),
         None if answered_by is None else answered_by.answer,
-        max(ends, default=None),
+        _end(parts),
         _direction(parts, first),
         _outcome(parts, first, persons, services, rung),
         answered_by,
@@ -73,13 +72,55 @@ def fold(call: JoinedCall) -> FoldedCall:
         first,
         _talk(persons) if persons else 0 if _is_told(parts) else None,
         queue,
-        _queue_wait(queue, answered_by),
+        _queue_wait(queue, parts, persons),
         len(passed),
         passed[0].transfer if passed else "",
         _network_answered(parts),
         _costs(parts),
         call.why or _why(parts),
     )
+
+
+def _end(parts: Sequence[Part]) -> int | None:
+    """Return the end of the last part, or None if one that began after all known ends does not tell its own."""
+    last = max((one.end for one in parts if one.end is not None), default=None)
+    untold = max((one.start for one in parts if one.end is None and one.start is not None), default=None)
+    return None if last is None or (untold is not None and untold >= last) else last
+
+
+def _by_answer(part: Part) -> tuple[bool, int, bool]:
+    return part.answer is None, part.answer or 0, part.name is None and part.number is None
+
+
+def _complete_parts(parts: list[Part]) -> list[Part]:
+    """Return the parts of a call without those that another tells better, and with the roles that all of them show.
+
+    Parts that are equal are one. A person who placed a leg to a caller who was waiting (a parked call) was reached by
+    him. A target whose number is not told is left out if another part tells it.
+    """
+    first, many = parts[0], len(parts) > 1
+    if many and len({one.id for one in parts}) < len(parts):
+        parts = list(dict.fromkeys(parts))  # a record that came twice
+    if many and first.role == "caller" and first.party == "outside":
+        rung = {one.user or one.number for one in parts if one.role == "callee"}
+        parts = [one._replace(role="callee") if _retrieves(one, first, rung) else one for one in parts]
+    if many and any(_is_nameless(one) for one in parts):
+        known = any(one.party == "outside" and one.role == "callee" and not _is_nameless(one) for one in parts)
+        parts = [one for one in parts if not (known and _is_nameless(one))]
+    return parts
+
+
+def _retrieves(part: Part, first: Part, rung: Container[str | None]) -> bool:
+    """Return whether a person placed a leg to a caller outside who was waiting: no leg had rung the person before."""
+    if part is first or part.role != "caller" or part.party != "person" or not part.answered:
+        return False
+    if part.links:
+        return not set(part.links).isdisjoint(first.names)
+    return (part.user or part.number) not in rung
+
+
+def _is_nameless(part: Part) -> bool:
+    return part.role == "callee" and part.party == "outside" and part.name is None and part.number is None
 
 
 def _direction(parts: Sequence[Part], first: Part) -> str:
@@ -146,13 +187,20 @@ def _is_told(parts: Sequence[Part]) -> bool:
     return _network_answered(parts) is not None
 
 
-def _queue_wait(queue: Part | None, answered_by: Part | None) -> int | None:
-    """Return the seconds from entering the queue to a person's answer, or to leaving it; None if it is not told."""
+def _queue_wait(queue: Part | None, parts: Sequence[Part], persons: Sequence[Part]) -> int | None:
+    """Return the seconds from entering the first queue to the answer of a person after it, or to leaving the queues.
+
+    None if it is not told.
+    """
     if queue is None or queue.party != "queue":
         return None
     since = queue.start if queue.answer is None else queue.answer
-    until = queue.end if answered_by is None else answered_by.answer
-    if since is None or until is None or until < since:
+    if since is None or any(one.answer is None for one in persons):
+        return None
+    answers = [one.answer for one in persons if one.answer is not None and one.answer >= since]
+    ends = [one.end for one in parts if one.party == "queue" and one.end is not None]
+    until = min(answers, default=None) or max(ends, default=None)
+    if until is None or until < since:
         return None
     return (until - since) // _SECOND
 
@@ -180,9 +228,25 @@ def _why(parts: Sequence[Part]) -> str:
     names = {name for one in parts for name in one.names}
     if any(link not in names for one in parts for link in one.expected):
         return "missing_leg"
+    if parts[0].came or any(one.handed and not _is_followed(one, parts) for one in parts):
+        return "missing_leg"
     if any(one.start is None or (one.end is not None and one.end < one.start) for one in parts):
         return "spoiled_times"
     return ""
+
+
+def _is_followed(part: Part, parts: Sequence[Part]) -> bool:
+    """Return whether another party had the call after the one that passed it on."""
+    end, start = part.end, part.start
+    if end is None or start is None:
+        return True
+    return any(
+        one.role != "caller"
+        and one.id != part.id
+        and (one.start is None or one.start >= start)
+        and (one.end is None or one.end >= end)
+        for one in parts
+    )
 
 
 def wait(call: FoldedCall) -> int | None:

@@ -22,7 +22,7 @@ PAGE = 250
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1000
-EDGE = "edge"
+EDGE, OPEN = "edge", "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Told:
         reach: How long after the end of a call another leg may join it.
         boxes: Numbers of voicemail boxes, where the provider does not mark them.
         queues: Names or numbers of queues, where the provider does not tell them from other services.
+        now: When the legs were read; None if that is not known. Legs may still join calls that ended shortly before.
     """
 
     provider: str
@@ -46,6 +47,7 @@ class Told:
     reach: timedelta = REACH
     boxes: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
+    now: datetime | None = None
 
 
 def parts_schema(schema: Schema, to_common: Callable[[dict[str, Value]], dict[str, Value]], joins: Joins) -> Schema:
@@ -126,11 +128,16 @@ def _is_wanted(call: JoinedCall, window: Window | None) -> bool:
 
 
 def _at_edge(call: FoldedCall, told: Told) -> FoldedCall:
-    """Return a call, marked if legs that were not read may belong to it."""
-    if told.known is None or call.why not in {"", "missing_leg"} or call.start is None:
+    """Return a call, marked if legs that were not read, or that are yet to come, may belong to it."""
+    if call.why not in {"", "missing_leg"} or call.start is None:
+        return call
+    reach = told.reach / timedelta(milliseconds=1)
+    if told.now is not None and (call.start if call.end is None else call.end) + reach > _milliseconds(told.now):
+        return call._replace(why=OPEN)
+    if told.known is None:
         return call
     since, until = (_milliseconds(one) for one in (told.known.since, told.known.until))
-    first = call.start - since < told.reach / timedelta(milliseconds=1) and call.first.role != "caller"
+    first = call.start - since < reach and call.first.role != "caller"
     if (first and call.why) or (call.end is not None and call.end >= until):
         return call._replace(why=EDGE)
     return call

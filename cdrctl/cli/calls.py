@@ -270,7 +270,7 @@ def _read_part(
     assert profile.settings is not None  # noqa: S101 - calls of files have no profile
     boxes, queues = profile.settings.voicemail_numbers, profile.settings.queues
     marks = {"boxes": joining.boxes.union(boxes), "queues": joining.queues.union(queues)}
-    told = Told(provider.name, part.name, asked, known, joining.margin, **marks)
+    told = Told(provider.name, part.name, asked, known, joining.margin, **marks, now=now)
     pages = read(opened, legs, schema, tally, recent_noted=True)
     with closing(pages):
         yield from wanted_rows(pages, told, request, part.tally, log, now, joining.keys)
@@ -306,7 +306,7 @@ def _read_archived_part(
     schema = legs_schema(provider, call, log, strict=reading.request.strict)
     boxes, queues = _archived_marks(session, part.name, provider, configured)
     marks = {"boxes": joining.boxes | boxes, "queues": joining.queues | queues}
-    told = Told(provider.name, part.name, asked, known, margin, **marks)
+    told = Told(provider.name, part.name, asked, known, margin, **marks, now=reading.now)
     tally = Tally()
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
         yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now, joining.keys)

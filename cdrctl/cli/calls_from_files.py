@@ -127,8 +127,7 @@ def _rows(
     if asked is not None:
         joining.cover(asked, None)
     for name, some in group_by_provider(files).items():
-        marks = {"boxes": joining.boxes, "queues": joining.queues}
-        told = Told(name, "", asked, None, joining.margin, **marks)
+        told = Told(name, "", asked, None, joining.margin, joining.boxes, joining.queues)
         parts = _all_parts(session, request, list(_by_kind(some)))
         yield from wanted_rows(parts, told, request, tally, log, now, joining.keys)
     for one in files:

@@ -59,6 +59,8 @@ class Part(NamedTuple):
         currency: The currency of the cost.
         elsewhere: It rang, and another party answered.
         in_progress: The call was in progress when the record was made.
+        handed: The party left because it passed the call on, so that another part must follow.
+        came: The part came from a transfer, so that another part must precede it.
     """
 
     id: str
@@ -91,6 +93,8 @@ class Part(NamedTuple):
     currency: str | None = None
     elsewhere: bool = False
     in_progress: bool = False
+    handed: bool = False
+    came: bool = False
 
 
 @dataclass(frozen=True, slots=True)

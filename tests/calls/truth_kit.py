@@ -30,11 +30,21 @@ def joined_call(provider: Provider) -> Call:
     return next(one for one in provider.calls if one.name == name)
 
 
-def parts_of(name: str, exchange: Exchange, since: datetime, until: datetime) -> list[Part]:
+def parts_of(
+    name: str,
+    exchange: Exchange,
+    since: datetime,
+    until: datetime,
+    *,
+    now: datetime | None = None,
+    switches: Mapping[str, str] | None = None,
+) -> list[Part]:
     """Return the parts of all legs that a provider has of an exchange, by start."""
     call = joined_call(load(name))
     imitation: Any = getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])
-    records = imitation(exchange, lambda: NOW).truth(call.name, since, until)
+    made = imitation(exchange, lambda: now or max(NOW, until + timedelta(days=1)))
+    made.switched |= dict(switches or {})
+    records = made.truth(call.name, since, until)
     assert call.common is not None
     inner = native(call.columns, None, lambda _text: None, call.expected)
     schema = parts_schema(inner, call.common, joins_of(name)[call.name])
@@ -42,10 +52,11 @@ def parts_of(name: str, exchange: Exchange, since: datetime, until: datetime) ->
     return sorted((Part._make(row) for row in rows), key=order)
 
 
-def legs_of(name: str, call: TrueCall) -> frozenset[str]:
+def legs_of(name: str, call: TrueCall, switches: Mapping[str, str] | None = None) -> frozenset[str]:
     """Return the ids of the records that a provider has of one call."""
     began, ended = (datetime.fromtimestamp(at / 1000, UTC) for at in (call.start, call.end))
-    return frozenset(one.id for one in parts_of(name, Exchange("one", [call]), began - HOUR, ended + HOUR))
+    exchange = Exchange("one", [call])
+    return frozenset(one.id for one in parts_of(name, exchange, began - HOUR, ended + HOUR, switches=switches))
 
 
 @dataclass(frozen=True)

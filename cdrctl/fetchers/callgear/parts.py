@@ -7,6 +7,7 @@ report").
 
 from __future__ import annotations
 
+from cdrctl.records.events import Value
 from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
 
 
@@ -18,11 +19,12 @@ def parts(leg: Values, common: Values) -> list[Part]:
     party: Party = "outside" if not operator else "person" if leg["employee_id"] is not None else _service(leg)
     role: Role = "caller" if inward else "callee" if party in {"person", "outside"} else "service"
     session = leg["call_session_id"]
+    rung = not inward and party != "outside"  # then another leg is the caller's, or the far end's
     number = common["from_number"] if inward else common["to_number"]
     return [
         Part(
             str(common["record_id"]),
-            (f"S{session}",) if session else (),
+            () if not session else (f"S{session}",) if rung else (f"S{session}", f"A{session}"),
             (),
             role,
             party,
@@ -33,7 +35,7 @@ def parts(leg: Values, common: Values) -> list[Part]:
             whole(common["talk_seconds"]),
             common["outcome"],
             text(leg["employee_phone_number"]) or text(number) if operator else text(number),
-            text(leg["employee_full_name"] or leg["group_name"]) if operator else text(leg["contact_full_name"]),
+            text(leg["employee_full_name"] or leg["group_name"]) if operator else _contact(leg, number),
             not operator if inward else None,
             text(common["from_number"]),
             text(common["from_name"]),
@@ -45,8 +47,17 @@ def parts(leg: Values, common: Values) -> list[Part]:
             recordings=(one,) if (one := text(common["recording_url"])) else (),
             cost=text(common.get("cost")),
             currency=text(common.get("currency")),
+            expected=(f"A{session}",) if rung and session else (),
+            handed=party == "person" and not inward and leg["finish_reason"] == "transfer_disconnects",
+            came=leg["is_transfered"] is True,
         )
     ]
+
+
+def _contact(leg: Values, number: Value) -> str | None:
+    """Return the name of the party outside: that of the contact, unless the leg is to another number."""
+    contact = text(leg["contact_phone_number"])
+    return text(leg["contact_full_name"]) if contact is None or number is None or contact == number else None
 
 
 def _service(leg: Values) -> Party:

@@ -50,7 +50,9 @@ def parts(row: Values, common: Values) -> list[Part]:
             recordings=(one,) if (one := text(common["recording_url"])) else (),
             cost=text(common["cost"]),
             currency=text(common["currency"]),
+            expected=() if caller or not bridge else (f"K{bridge}",),
             elsewhere=row["hangup_cause"] == "LOSE_RACE",
+            handed=not caller and row["hangup_cause"] in _TRANSFERS,
         )
     ]
 

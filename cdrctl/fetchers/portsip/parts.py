@@ -10,6 +10,7 @@ from cdrctl.fetchers.portsip.common import word_for
 from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
 
 _TRANSFERS = {"BLIND_TRANSFER_COMPLETED": "blind", "CONSULT_TRANSFER_COMPLETED": "consulted"}
+_HANDED = frozenset({*_TRANSFERS, "REPLACED", "REFERRED"})
 
 
 def parts(log: Values, common: Values) -> list[Part]:
@@ -49,6 +50,8 @@ def parts(log: Values, common: Values) -> list[Part]:
             trunk=text(common["trunk"]),
             cost=text(common["cost"]),
             currency=text(common.get("currency")),
+            handed=bool(session) and not served and word_for(log["end_reason"]) in _HANDED,
+            came=bool(session) and word_for(log["reroute_reason"]) == "TRANSFER",
         )
     ]
 

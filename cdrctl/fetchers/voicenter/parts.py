@@ -83,6 +83,8 @@ def _part(
     kind: str = "",
 ) -> Part:
     """Return a part. After a queue or menu, the time of the answer is unknown: records do not tell the waiting."""
+    original = _original(record["custom_data"])
+    moved = party == "queue" and original not in {None, "", record["call_id"]}
     queued = kind in _QUEUES or bool(record["dtmf_data"])
     served = role == "service" and kind == ""
     outside = {"inbound": True, "outbound": False, "internal": False}.get(str(common["direction"]))
@@ -93,12 +95,12 @@ def _part(
     return Part(
         str(common["record_id"]),
         _names(record["call_id"]),
-        _names(_original(record["custom_data"])),
+        _names(original),
         role,
         party,
         milliseconds(common["start_time"]),
         None if queued or (served and party != "voicemail") else milliseconds(common["answer_time"]),
-        None if queued or served else milliseconds(common["end_time"]),
+        None if queued or (served and party != "voicemail") else milliseconds(common["end_time"]),
         answered,
         None if served else whole(common["talk_seconds"]),
         common["outcome"],
@@ -109,11 +111,11 @@ def _part(
         text(common["from_name"]),
         text(common["dialed_number"]) or text(common["to_number"]),
         text(common["dialed_number"]),
-        transfer=_TRANSFERS.get(kind, ""),
+        transfer="unknown" if moved else _TRANSFERS.get(kind, ""),
         queue=text(record["queue_name"]),
         user=None if served else text(common["user"]),
         site=text(common["site"]),
-        expected=_names(_original(record["custom_data"])),
+        expected=_names(original),
         recordings=(one,) if not served and (one := text(common["recording_url"])) else (),
         cost=None if served else text(common["cost"]),
         currency=None if served else text(common["currency"]),

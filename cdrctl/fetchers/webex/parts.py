@@ -29,7 +29,8 @@ def parts(leg: Values, common: Values) -> list[Part]:
     """Return the part of a leg; an outside party has no record of its own."""
     placed = leg["direction"] == "ORIGINATING"
     kind = _SERVICES.get(str(leg["user_type"]), "person")
-    role: Role = "caller" if placed else "callee" if kind == "person" else "service"
+    retrieves = placed and str(leg["related_reason"]) in _RETRIEVALS
+    role: Role = "caller" if placed and not retrieves else "callee" if kind == "person" else "service"
     outside = common["direction"] == "inbound" if not placed else False
     names = [f"{group}{one}" for group, key in _NAMES if (one := _id(leg[key]))]
     links = [f"L{one}" for key in _LINKS if (one := _id(leg[key]))]
@@ -61,14 +62,21 @@ def parts(leg: Values, common: Values) -> list[Part]:
             trunk=text(common["trunk"]),
             elsewhere=leg["answered_elsewhere"] == "Yes",
             expected=tuple(links),
+            handed=not placed and leg["call_transfer_time"] is not None,
         )
     ]
+    own = found[0]
     if placed and common["direction"] == "outbound":
-        number = text(common["to_number"])
-        far = found[0]._replace(role="callee", party="outside", number=number, name=text(common["to_name"]))
-        found.append(far._replace(transfer="", user=None))
+        far = own._replace(role="callee", party="outside", transfer="", user=None, hold=None)
+        found.append(far._replace(number=text(common["to_number"]), name=text(common["to_name"])))
+    elif leg["answer_indicator"] == "Yes-PostRedirection":  # the target answered; its own leg may tell who it is
+        far = own._replace(party="outside", number=None, name=None, user=None, hold=None, transfer="")
+        found = [own._replace(answered=False, answer=None, talk=None, elsewhere=True), far]
     return found
 
+
+_RETRIEVALS = frozenset({"CallParkRetrieve", "CallRetrieve", "CallPickup", "DirectedCallPickup"})
+"""Why a party placed a leg that got it a caller who was waiting."""
 
 _NAMES = (
     ("I", "interaction_id"),

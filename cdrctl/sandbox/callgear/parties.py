@@ -103,8 +103,7 @@ def group_of(call: Call, leg: Leg) -> tuple[int | None, str | None]:
 
 def session_of(switched: Mapping[str, str], call: Call, leg: Leg) -> int:
     """Give the id of the session of a leg; consultations and retrievals of stories may have their own."""
-    apart = call.story and leg.session and (leg.retrieves or leg.transfer != "blind")
-    if apart and switched["call_session"] == "own":
+    if call.story and leg.apart and switched["call_session"] == "own":
         return numeric_id("call", call.id, leg.session)
     return numeric_id("call", call.id)
 

@@ -113,6 +113,11 @@ class Leg:
         return self.party.kind == "voicemail"
 
     @property
+    def apart(self) -> bool:
+        """Whether the leg began as a call of its own: a consultation, or the retrieval of a parked caller."""
+        return self.session > 0 and (self.retrieves or self.peer != f"{self.call_id}.1")
+
+    @property
     def site(self) -> Site | None:
         """The site of the party; None for outside parties."""
         return self.party.site

@@ -246,8 +246,8 @@ def _lost(rng: random.Random, name: str, start: int) -> list[Call]:
 
 
 def _pick(rng: random.Random, call: Call) -> int:
-    """Draw the leg of an employee."""
-    return rng.choice([n for n, one in enumerate(call.legs) if one.party.is_user])
+    """Draw the leg of the caller or of an employee."""
+    return rng.choice([n for n, one in enumerate(call.legs) if n == 0 or one.party.is_user])
 
 
 TALES: tuple[Story, ...] = (

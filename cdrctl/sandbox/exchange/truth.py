@@ -29,6 +29,7 @@ class CallTruth:
     from_number: str
     to_number: str
     answered_by: str
+    answered_numbers: tuple[str, ...]
     rang: tuple[str, ...]
     queue: str
     queue_wait: int | None
@@ -65,6 +66,7 @@ def truth_of(call: Call) -> CallTruth:
         call.from_number,
         call.to_number,
         talked[0].party.name if talked else "",
+        (talked[0].party.number, talked[0].party.extension) if talked else (),
         tuple(dict.fromkeys(leg.party.name for leg in persons)),
         queues[0].party.name if queues else "",
         _queue_wait(queues, talked),

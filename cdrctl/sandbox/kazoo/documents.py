@@ -123,7 +123,7 @@ def _interaction(call: Call, leg: Leg, *, apart: bool) -> tuple[int, str, Leg]:
 
     A consultation that became a transfer has the interaction of the caller, apart from the leg that asked for it.
     """
-    own = apart and bool(call.story) and leg.session > 0 and (leg.direction == "originating" or not leg.transfer)
+    own = apart and bool(call.story) and leg.apart and (leg.direction == "originating" or not leg.transfer)
     if not own:
         return call.start, digest("interaction", call.id)[:8], call.legs[0]
     first = next(one for one in call.legs if one.session == leg.session)

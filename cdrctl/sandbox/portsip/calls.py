@@ -44,11 +44,6 @@ def leaves_again(call: Call) -> bool:
     return call.kind == "inbound" and len(call.legs) > 1 and call.legs[1].party.device == "mobile"
 
 
-def is_apart(leg: Leg) -> bool:
-    """Return whether a leg began as a call of its own: a consultation, or the retrieval of a parked caller."""
-    return leg.session > 0 and (leg.retrieves or leg.transfer != "blind")
-
-
 def cost_of(call: Call) -> float:
     """Return the cost of an answered outbound call, charged per started minute; the PBX names no currency."""
     first = call.legs[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdrctl.sandbox.exchange.parties import Call, Leg
-from cdrctl.sandbox.portsip.calls import extra_microseconds, is_apart, targets
+from cdrctl.sandbox.portsip.calls import extra_microseconds, targets
 from cdrctl.sandbox.portsip.times import MILLI
 
 EPOCH = 1_514_764_800_000
@@ -55,7 +55,7 @@ def records_of(kind: str, call: Call, nth: int, *, apart: bool = False) -> list[
             leg.start * MILLI + more,
             call.end + leg.late,
             _number(call, nth, n, LOG),
-            _number(call, nth, leg.session, SESSION) if apart and call.story and is_apart(leg) else session,
+            _number(call, nth, leg.session, SESSION) if apart and call.story and leg.apart else session,
             call,
             leg,
         )

@@ -72,7 +72,7 @@ def cdrs_of_story(call: Call, *, chained: bool) -> list[Cdr]:
 
 def _is_consulted(leg: Leg) -> bool:
     """Return whether a leg is that of a person who was consulted."""
-    return leg.session > 0 and leg.transfer != "blind" and not leg.retrieves and not leg.redirect_reason.startswith("C")
+    return leg.apart and not leg.retrieves
 
 
 def _add_person(made: _Made, leg: Leg) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class Joining:
         margin: How far around the window legs are read.
         boxes: Numbers of voicemail boxes.
         queues: Names or numbers of queues.
-        cover: Receives the window of a profile, and its gaps; None for the window of files.
+        cover: Receives the window of a profile, its gaps and its time zone; no gaps for the window of files.
         consume: Receives the pages of calls, and a function that tells afterwards whether a source failed; None to
             write the pages.
         calls_too: Files may have whole calls.
@@ -121,7 +121,7 @@ class Joining:
     margin: timedelta
     boxes: frozenset[str]
     queues: frozenset[str] = frozenset()
-    cover: Callable[[Window, Sequence[Gap] | None], None] = lambda _window, _gaps: None
+    cover: Callable[[Window, Sequence[Gap] | None, tzinfo | None], None] = lambda _window, _gaps, _zone: None
     consume: Callable[[Iterable[Sequence[Row]], Callable[[], bool]], None] | None = None
     calls_too: bool = False
     keys: ReplacedKeys | None = None
@@ -276,7 +276,8 @@ def _read_part(
         yield from wanted_rows(pages, told, request, part.tally, log, now, joining.keys)
     part.tally.pages, part.tally.duplicates = tally.pages, tally.duplicates
     part.tally.gaps += tally.gaps
-    joining.cover(asked, part.tally.gaps)
+    zone = profile.settings.timezone
+    joining.cover(asked, part.tally.gaps, None if zone is None else windows.zone(zone))
 
 
 def _read_archived_part(
@@ -311,7 +312,7 @@ def _read_archived_part(
     with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
         yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now, joining.keys)
     part.tally.gaps += tally.gaps
-    joining.cover(asked, part.tally.gaps)
+    joining.cover(asked, part.tally.gaps, reading.request.window.zone)
 
 
 def _archived_marks(

@@ -125,7 +125,7 @@ def _rows(
     log, now = session.reporter.log, the_clock(session).now()
     asked = _window(request, now)
     if asked is not None:
-        joining.cover(asked, None)
+        joining.cover(asked, None, None)
     for name, some in group_by_provider(files).items():
         told = Told(name, "", asked, None, joining.margin, joining.boxes, joining.queues)
         parts = _all_parts(session, request, list(_by_kind(some)))

@@ -103,21 +103,29 @@ class Coverage:
         known: The parts of it that are known for every profile; None if a part is missing, and which is unknown.
         failed: Whether a profile or a file could not be read as a whole.
         assumed: The window is that of files, which do not tell whether they have all of its calls.
+        zones: The time zones of the profiles; None for one without.
     """
 
     window: Window | None = None
     known: list[Window] | None = None
     failed: bool = False
     assumed: bool = False
+    zones: set[tzinfo | None] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def lose(self) -> None:
         """Take note that a profile or a file could not be read as a whole: no hour is known to be complete."""
         self.known, self.failed = None, True
 
-    def add(self, window: Window, gaps: Sequence[Gap] | None) -> None:
+    def zone(self, named: tzinfo | None) -> tzinfo:
+        """Return the zone of days and hours: the one that --tz names, else that of all profiles, else UTC."""
+        own = next(iter(self.zones)) if len(self.zones) == 1 else None
+        return named or own or windows.zone("UTC")
+
+    def add(self, window: Window, gaps: Sequence[Gap] | None, zone: tzinfo | None) -> None:
         """Add the window of a profile, and its gaps, or None for the window of files; profiles are read in threads."""
         with self._lock:
+            self.zones.add(zone)
             if gaps is None:
                 self.window, self.assumed = window, True
             else:
@@ -152,6 +160,19 @@ class Coverage:
             return None, asked
         parts = [both for one in self.known if (both := overlap(one, part)) is not None]
         return round(sum(one.duration / _HOUR for one in parts), 2), asked
+
+
+def in_zone(request: ExportRequest, zone: tzinfo) -> ExportRequest:
+    """Return the request with a time zone."""
+    return replace(request, window=replace(request.window, zone=zone))
+
+
+def note_zones(session: Session, request: ExportRequest, coverage: Coverage) -> None:
+    """Log a note if the profiles are in several time zones and --tz names none."""
+    if request.window.zone is None and len(coverage.zones) > 1:
+        names = ", ".join(sorted(str(one or "UTC") for one in coverage.zones))
+        zones = f"the profiles are in several time zones ({names})"
+        session.reporter.log("note", f"{zones}: days and hours are those of UTC, unless --tz names another")
 
 
 def measured(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cdrctl import __version__, windows
+from cdrctl import __version__
 from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
 from cdrctl.cli.commands import session_command
 from cdrctl.cli.connecting import the_clock
-from cdrctl.cli.figures import LIMITS, Coverage, calls_request, check_installed, measured, read_limits
+from cdrctl.cli.figures import LIMITS, Coverage, calls_request, check_installed, measured, note_zones, read_limits
 from cdrctl.cli.options import SHARED, option
 from cdrctl.cli.output_options import data, prepare_messages
 from cdrctl.cli.run import Session
@@ -36,7 +36,7 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
     coverage = Coverage()
 
     def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
-        text = _page(request, given, coverage, pages, failed, the_clock(session).now())
+        text = _page(session, request, given, coverage, pages, failed)
         with data(session, Output(path=path, pager=False)) as out:
             out.write(text.encode("utf-8", "replace"))
 
@@ -45,24 +45,26 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
 
 
 def _page(
+    session: Session,
     request: ExportRequest,
     given: Mapping[str, Any],
     coverage: Coverage,
     pages: Iterable[Sequence[Row]],
     failed: Callable[[], bool],
-    now: datetime,
 ) -> str:
     """Return the text of the report."""
     from cdrctl.figures.engine import open_calls
     from cdrctl.figures.page import page
     from cdrctl.figures.report import KEYS, Known, sections
 
-    zone = request.window.zone or windows.zone("UTC")
     limits = read_limits(given)
-    with open_calls(str(zone)) as calls:
+    with open_calls("UTC") as calls:
         calls.add(pages)
         if failed():
             coverage.lose()
+        zone = coverage.zone(request.window.zone)
+        calls.use_zone(str(zone))
+        note_zones(session, request, coverage)
 
         def measure(name: str, by: str | None) -> list[Measured]:
             return list(measured(calls, name, KEYS[by] if by else (), limits, coverage, request, zone))
@@ -81,7 +83,7 @@ def _page(
     if window is not None:
         since, until = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (window.since, window.until))
         about = [f"Calls that began from {since} to {until}, {zone} time."]
-    made = f"Made by cdrctl {__version__} on {now.astimezone(zone):%Y-%m-%d %H:%M}."
+    made = f"Made by cdrctl {__version__} on {the_clock(session).now().astimezone(zone):%Y-%m-%d %H:%M}."
     return page(given["title"] or "Calls", about, found, made)
 
 

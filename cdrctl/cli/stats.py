@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
 from cdrctl.cli.commands import session_command
-from cdrctl.cli.figures import LIMITS, Coverage, Limits, calls_request, check_installed, measured, read_limits
+from cdrctl.cli.figures import (
+    LIMITS,
+    Coverage,
+    Limits,
+    calls_request,
+    check_installed,
+    in_zone,
+    measured,
+    note_zones,
+    read_limits,
+)
 from cdrctl.cli.options import SHARED, option
 from cdrctl.cli.output_options import check_place, data, local_zone, prepare_messages, render_options
 from cdrctl.cli.request import read_format, read_header
@@ -69,12 +80,15 @@ def stats(session: Session, given: Mapping[str, Any]) -> None:
     def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
         from cdrctl.figures.engine import columns_of, open_calls
 
-        zone = request.window.zone or windows.zone("UTC")
-        with open_calls(str(zone), columns_of(asked.figures, asked.keys)) as calls:
+        with open_calls("UTC", columns_of(asked.figures, asked.keys)) as calls:
             calls.add(pages)
             if failed():
                 coverage.lose()
-            _write(session, request, output, asked, coverage, calls)
+            zone = coverage.zone(request.window.zone)
+            calls.use_zone(str(zone))
+            if any(key.time for key in asked.keys):
+                note_zones(session, request, coverage)
+            _write(session, in_zone(request, zone), output, asked, coverage, calls)
 
     joining = replace(read_joining(given), cover=coverage.add, consume=consume, calls_too=True)
     run_calls(session, given, request, joining)
@@ -119,12 +133,16 @@ def _write(
 ) -> None:
     """Write the figures of the calls that have been read."""
     if output.format == "table":
-        schema, rows = _for_people(request, asked, coverage, calls)
+        schema, rows, reasons = _for_people(request, asked, coverage, calls, session.process.width)
+        for reason in reasons:
+            session.reporter.log("note", reason)
     else:
         keys = tuple(Column(key.name, "", "text", "key of the group") for key in asked.keys)
         schema, rows = Schema((*keys, *_COLUMNS), lambda _page: []), list(_rows(request, asked, coverage, calls))
     zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
     look = replace(render_options(session, replace(request, output=output), zone, "figures", None), more="")
+    if session.process.width < _ROOMY:
+        look = replace(look, whole=("figure",))
     with data(session, output) as out:
         writers.load(output.format)(schema, iter([rows] if rows else []), out, look)
 
@@ -152,19 +170,43 @@ def _rows(request: ExportRequest, asked: Asked, coverage: Coverage, calls: Calls
 # A table for people
 
 
-def _for_people(request: ExportRequest, asked: Asked, coverage: Coverage, calls: Calls) -> tuple[Schema, list[Row]]:
-    """Return the figures as a table that people read: a line for each, or, in groups, a column for each."""
+def _for_people(
+    request: ExportRequest, asked: Asked, coverage: Coverage, calls: Calls, width: int
+) -> tuple[Schema, list[Row], list[str]]:
+    """Return the figures as a table that people read, and what they leave out, for which a table has no room.
+
+    The table has a line for each figure, or, in groups, a column for each.
+    """
     zone = request.window.zone or windows.zone("UTC")
     values = [
         one
         for name in asked.figures
         for one in measured(calls, name.name, asked.keys, asked.limits, coverage, request, zone)
     ]
+    reasons: dict[str, list[str]] = {}
+    for one in values:
+        if one.why:
+            reasons.setdefault(one.why, []).append(one.figure.name)
+    notes = [f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in reasons.items()]
     if asked.keys:
-        return _grouped(asked, values)
+        return *_grouped(asked, values), notes
+    numbers = {why: at for at, why in enumerate(reasons, 1)}
     columns = tuple(Column(name, "", "text", "") for name in ("figure", "value", "of", "note"))
-    rows = [[one.figure.title, shown(one) or "-", made_of(one), one.why or None] for one in values]
-    return Schema(columns, lambda _page: []), rows
+    rows: list[Row] = [
+        [
+            one.figure.title if width >= _ROOMY else one.figure.name,
+            shown(one) or "-",
+            made_of(one),
+            f"note {numbers[one.why]}" if one.why else None,
+        ]
+        for one in values
+    ]
+    notes = [f"note {at}: {note}" for at, note in enumerate(notes, 1)]
+    return Schema(columns, lambda _page: []), rows, notes
+
+
+_ROOMY = 72
+"""Columns of a terminal from which on a table has the titles of figures, below them their names."""
 
 
 def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row]]:
@@ -182,8 +224,19 @@ def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row
     columns = tuple(Column(name, "", "text", "") for name in (*(key.name for key in asked.keys), *numbers))
     rows: list[Row] = [[*group, *(told.get(name) for name in numbers)] for group, told in groups.items()]
     if len(asked.keys) == 1 and asked.keys[0].time and len(rows) > 1:
-        rows.append(["trend", *(sparkline([told.get(group) for group in groups]) for told in numbers.values())])
+        times = _times(asked.keys[0], [str(group[0]) for group in groups if group[0] is not None])
+        rows.append(["trend", *(sparkline([told.get((time,)) for time in times]) for told in numbers.values())])
     return Schema(columns, lambda _page: []), rows
+
+
+def _times(key: Key, there: Sequence[str]) -> list[str]:
+    """Return the times of a trend in their order, with those between them that have no calls."""
+    if key.name == "hour":
+        return [f"{hour:02d}" for hour in range(24)]
+    if key.name != "day" or not there:
+        return list(there)
+    first, last = date.fromisoformat(there[0]), date.fromisoformat(there[-1])
+    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
 
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -73,6 +73,17 @@ class Calls:
         self._providers: list[str] | None = None
         self._told: dict[str, frozenset[str]] = {}
 
+    def use_zone(self, zone: str) -> None:
+        """Take days and hours from instants in this time zone.
+
+        Raises:
+            UsageError: DuckDB does not know it.
+        """
+        try:
+            self._connection.execute("SET TimeZone = ?", [zone])
+        except duckdb.Error:
+            raise UsageError(f"DuckDB does not know the time zone {zone}", hint="name it as Europe/Berlin") from None
+
     def add(self, pages: Iterable[Sequence[Row]]) -> None:
         """Add the rows of all calls, in the order of `calls.columns.CALL`; files of calls are read in place.
 
@@ -243,11 +254,9 @@ def open_calls(zone: str, names: Sequence[str] = NO_LISTS) -> Iterator[Calls]:
         ) from error
     settings = {**_SETTINGS, "temp_directory": folder.name}
     with folder as place, closing(duckdb.connect(Path(place) / "calls.duckdb", config=settings)) as connection:
-        try:
-            connection.execute("SET TimeZone = ?", [zone])
-        except duckdb.Error:
-            raise UsageError(f"DuckDB does not know the time zone {zone}", hint="name it as Europe/Berlin") from None
-        yield Calls(connection, Path(place), names)
+        calls = Calls(connection, Path(place), names)
+        calls.use_zone(zone)
+        yield calls
 
 
 @contextmanager

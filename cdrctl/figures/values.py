@@ -33,4 +33,6 @@ def made_of(one: Measured) -> str | None:
     """Return the numerator and the denominator of a figure as text; None if it is no quotient."""
     if one.denominator is None or one.numerator is None:
         return None
+    if one.unit == "erlang":
+        return f"{float(one.numerator):.2f} / {float(one.denominator):g}"
     return f"{one.numerator} of {one.denominator}" if one.unit == "ratio" else f"{one.numerator} / {one.denominator}"

@@ -18,11 +18,12 @@ import pytest
 
 import cdrctl
 from cdrctl import sandbox
+from cdrctl.figures.groups import KEYS
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import truth_of
 from tests.cli.archive_kit import configure
 from tests.support.clock import HandClock
-from tests.support.runner import Ran, Shell
+from tests.support.runner import Ran, Shell, run
 
 NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
 WINDOW = ("--since", "2026-11-10", "--until", "2026-11-12")
@@ -134,6 +135,45 @@ def test_a_table_shows_percent_time_and_a_trend(shell: Shell) -> None:
     words = ("stats", "-p", "webex", "--from", "archive", *WINDOW, "-f", "table")
     assert " % " in shell.run(*words).ok().out
     assert "trend" in shell.run(*words, "--by", "day", "--figures", "calls,acd").ok().out
+
+
+def test_a_table_fits_a_narrow_terminal_and_its_notes_have_the_reasons(shell: Shell, tmp_path: Path) -> None:
+    words = [str(path) for path in (Path("calls.csv"), tmp_path / "kazoo.csv")]
+    shell.run("calls", "-p", "kazoo", "--from", "archive", *WINDOW, "-o", words[1]).ok()
+    for by in (None, *KEYS):
+        ran = run("stats", *words, "-f", "table", *(("--by", by) if by else ()), width=40).ok()
+        assert max(map(len, ran.out.splitlines())) <= 40, by
+        assert "without kazoo: Kazoo's records do not tell of queues" in " ".join(ran.err.split())
+    whole = run("stats", *words, "-f", "table", width=40).ok()
+    assert "service_level_without_quick" in whole.out
+    assert "note 1: hold: without kazoo" in whole.err
+    hourly = run("stats", *words, "-f", "table", "--by", "hour", "--figures", "calls", width=80).ok()
+    trend = hourly.out.splitlines()[-1].split("  ", 1)[1]
+    assert len(trend.strip()) > len(hourly.out.splitlines()) - 3, "hours without calls are in it"
+
+
+def test_days_are_those_of_the_profiles_unless_they_differ(shell: Shell, tmp_path: Path) -> None:
+    text = shell.config.read_text(encoding="utf-8")
+    config = tmp_path / "zones.toml"
+
+    def days(*more: str, zones: tuple[str, str]) -> tuple[set[str], str]:
+        changed = text
+        for name, zone in zip(("webex", "kazoo"), zones, strict=True):
+            changed = changed.replace(f"[profiles.{name}]\n", f'[profiles.{name}]\ntimezone = "{zone}"\n')
+        config.write_text(changed, encoding="utf-8")
+        config.chmod(0o600)
+        words = ("stats", "--all", "--from", "archive", "--since", "2026-11-10T12:00Z", "--until", "2026-11-10T23:00Z")
+        ran = shell.run(*words, *more, "--by", "day", "--figures", "calls", *CSV, CDRCTL_CONFIG=str(config)).ok()
+        return {row["day"] for row in rows_of(ran)}, ran.err
+
+    both = {"2026-11-10", "2026-11-11"}
+    assert days(zones=("Asia/Tokyo", "Asia/Tokyo"))[0] == both
+    found, err = days(zones=("Asia/Tokyo", "America/New_York"))
+    assert found == {"2026-11-10"}
+    assert "several time zones (America/New_York, Asia/Tokyo)" in err
+    found, err = days("--tz", "Asia/Tokyo", zones=("Europe/Berlin", "America/New_York"))
+    assert found == both
+    assert "several time zones" not in err
 
 
 def test_without_a_window_what_needs_one_says_so(shell: Shell) -> None:

@@ -23,14 +23,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from benchmarks import groups as plan, report
+from benchmarks import checks, groups as plan, report
 from benchmarks.groups import Group, Row, Server
 from benchmarks.measure import ROOT, Measured, run
+from benchmarks.server import HOURS
+from benchmarks.wires import WIRES
 
 PEERS = Path(__file__).parent / "peers"
 PROGRAMS = ("bash", "curl", "jq")
 PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb", "pyarrow")
-PATHS = {"webex": "/v1", "portsip": "/api"}
 VERSIONS = """\
 import importlib.metadata, json, sys
 found = {}
@@ -107,8 +108,11 @@ class Bench:
     @contextmanager
     def serving(self, server: Server) -> Iterator[int]:
         """Run a server of made-up pages, and yield its port."""
-        words = [server.provider, str(server.count), str(server.size), str(server.latency), self.day.isoformat()]
-        command = [sys.executable, "-m", "benchmarks.server", *words]
+        if server.call == "notifications":
+            self._notifications(server)
+            yield 0
+            return
+        command = [sys.executable, "-m", "benchmarks.server", *self._server_words(server)]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, cwd=ROOT, env=self.environ, stdin=pipe, stdout=pipe, text=True) as process:
             assert process.stdin  # noqa: S101 - it is a pipe
@@ -120,17 +124,32 @@ class Bench:
             yield int(port)
             process.stdin.close()
 
+    def window(self, server: Server) -> tuple[datetime, int]:
+        """Return when the calls of a server begin, and how many hours of them there are."""
+        if server.call == "stream":  # it has the last twelve hours only
+            return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=10), 1
+        return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC), HOURS
+
+    def _server_words(self, server: Server) -> list[str]:
+        since, hours = self.window(server)
+        numbers = map(str, (server.count, server.size, server.latency))
+        return [server.provider, server.call, *numbers, since.isoformat(), str(hours)]
+
+    def _notifications(self, server: Server) -> None:
+        """Write the file that replaces a server of notifications."""
+        command = [sys.executable, "-m", "benchmarks.server", *self._server_words(server)]
+        with self._pushed.open("wb") as out:
+            subprocess.run(command, cwd=ROOT, env=self.environ, stdout=out, check=True)
+        (self.folder / "0.toml").touch(0o600)
+
+    @property
+    def _pushed(self) -> Path:
+        return self.folder / "notifications.jsonl"
+
     def _configure(self, server: Server, port: int) -> None:
-        """Write cdrctl's configuration for a server: profiles without a rate limit."""
+        """Write cdrctl's configuration for a server."""
         config = self.folder / f"{port}.toml"
-        settings = {
-            "provider": server.provider,
-            "base_url": f"http://127.0.0.1:{port}{PATHS[server.provider]}",
-            "access_token": "a token of the benchmark",
-        }
-        lines = [*(f"{key} = {json.dumps(value)}" for key, value in settings.items()), "requests_per_minute = 0", ""]
-        names = [f"p{number:04}" for number in range(server.profiles)] or ["bench"]
-        config.write_text("".join("\n".join([f"[profiles.{name}]", *lines]) for name in names), encoding="utf-8")
+        config.write_text(profiles_of(server, port), encoding="utf-8")
         config.chmod(0o600)
 
     def sent(self, server: Server) -> str:
@@ -142,24 +161,33 @@ class Bench:
 
     def words(self, row: Row, server: Server, port: int, command: str = "") -> list[str]:
         """Return the words of a row's command, or of another one of the row."""
-        known = {
+        known = self._known(row, server, port)
+        found: list[str] = []
+        for word in shlex.split(command or row.command):
+            found += self.cdrctl if word == "{cdrctl}" else [word.format_map(known)]
+        return found
+
+    def _known(self, row: Row, server: Server, port: int) -> dict[str, str]:
+        """Return the words that are in braces in commands and environment variables."""
+        since, hours = self.window(server)
+        return {
             "python": sys.executable,
             "peers": str(PEERS),
-            "base": f"http://127.0.0.1:{port}{PATHS[server.provider]}",
-            "since": f"{self.day}T00:00:00Z",
-            "until": f"{self.day}T12:00:00Z",
+            "base": f"http://127.0.0.1:{port}{WIRES[server.provider].path}",
+            "since": f"{since:%Y-%m-%dT%H:%M:%SZ}",
+            "until": f"{since + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}",
             "day": str(self.day),
             "count": str(server.count),
+            "size": str(server.size),
+            "minutes": str(max(1, hours * 60 * 5_000 // max(server.count, 5_000))),
+            "id": checks.identity(server.provider, "00000000", 0),
+            "pushed": str(self._pushed),
             "out": str(self.folder / "out"),
             "folder": str(self.folder / "many"),
             "local": str(self.folder / "local.jsonl"),
             "made": str(self.folder / "made"),
             "archive": str(self._archive_path(row)),
         }
-        found: list[str] = []
-        for word in shlex.split(command or row.command):
-            found += self.cdrctl if word == "{cdrctl}" else [word.format_map(known)]
-        return found
 
     def once(self, row: Row, server: Server, port: int) -> Measured:
         """Run a program once, check its output, and return its measurements."""
@@ -168,10 +196,12 @@ class Bench:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         apart = "{out}" in row.command or "{folder}" in row.command
         into = Path(os.devnull) if row.discard else self.folder / "said" if apart else output
-        environ = {**self.environ, **row.environ, "CDRCTL_CONFIG": str(self.folder / f"{port}.toml")}
+        known = self._known(row, server, port)
+        own = {name: value.format_map(known) for name, value in row.environ.items()}
+        environ = {**self.environ, **own, "CDRCTL_CONFIG": str(self.folder / f"{port}.toml")}
         for command in [*self._preparations(row), *filter(None, [row.before])]:
             self._check(run(self.words(row, server, port, command), environ, into, errors), errors)
-        measured = run(self.words(row, server, port), environ, into, errors, first=row.first)
+        measured = run(self.words(row, server, port), environ, into, errors, first=row.first, terminal=row.terminal)
         self._check(measured, errors)
         self._look_at(row, server, output, many, errors)
         return measured
@@ -202,7 +232,7 @@ class Bench:
                 raise FailedError(f"{came.split()[0]} records, or wrong ones, of {wanted.split()[0]}")
         if row.says and row.says not in output.read_text(encoding="utf-8"):
             raise FailedError(f"its output has no {row.says!r}")
-        if row.discard:
+        if row.discard or row.counted:
             counted = re.search(r"(\d+) records?, ", errors.read_text(encoding="utf-8"))
             if not counted or int(counted[1]) != server.count:
                 raise FailedError(f"it counted {counted and counted[1]} of {server.count}")
@@ -263,6 +293,21 @@ class Bench:
         listed = ", ".join(f"{name} {version}" for name, version in versions.items())
         machine = f"{model}, {os.cpu_count()} cores, {platform.system()}"
         return f"{self.said(*self.cdrctl, '--version')} on {machine}; medians of {runs} runs; {listed}."
+
+
+def profiles_of(server: Server, port: int) -> str:
+    """Return cdrctl's configuration for a server: profiles without a rate limit, and one with the provider's."""
+    wire = WIRES[server.provider]
+    settings = {
+        "provider": server.provider,
+        "base_url": f"http://127.0.0.1:{port}{wire.path}",
+        **wire.settings,
+    }
+    lines = [*(f"{key} = {json.dumps(value)}" for key, value in settings.items()), ""]
+    unlimited = [*lines[:-1], "requests_per_minute = 0", ""]
+    found = {f"p{number:04}": unlimited for number in range(server.profiles)}
+    found = found or {"bench": unlimited, "limited": lines}
+    return "".join("\n".join([f"[profiles.{name}]", *those]) for name, those in found.items())
 
 
 def options(words: list[str] | None = None) -> argparse.Namespace:

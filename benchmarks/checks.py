@@ -14,13 +14,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ID_COLUMNS = ("report_id", "reportid", "id")
+from cdrctl import PROVIDERS
+
+ID_COLUMNS = ("report_id", "reportid", "id", "leg_id", "callid", "call_id", "ivruniqueid")
 """The names of columns with ids, in lower case with underscores for blanks."""
 
 
 def identity(provider: str, page: str, at: int) -> str:
     """Return the id of a record from its page's number and its position on the page."""
-    return f"{page}-{at:04x}-39e1-bed9-{at:012x}" if provider == "webex" else f"1{page}{at:010d}"
+    if provider in {"webex", "kazoo"}:
+        return f"{page}-{at:04x}-39e1-bed9-{at:012x}"
+    return f"1{page}{at:06d}" if provider == "callgear" else f"1{page}{at:010d}"
 
 
 def sent(provider: str, count: int, size: int) -> Iterator[str]:
@@ -44,8 +48,8 @@ def _id_column(names: Iterable[str]) -> str:
 def written(path: Path, form: str) -> Iterator[str]:
     """Yield the ids of the records in a file."""
     with path.open(encoding="utf-8", newline="") as file:
-        if form == "csv":
-            lines = csv.reader(file)
+        if form in {"csv", "tsv"}:
+            lines = csv.reader(file, delimiter="," if form == "csv" else "\t")
             header = next(lines, [])
             place = header.index(_id_column(header)) if header else 0
             yield from (line[place] for line in lines)
@@ -69,7 +73,7 @@ def summed(ids: Iterable[str]) -> str:
 def main() -> None:
     """Print the checksum."""
     what, *rest = sys.argv[1:]
-    if what in {"webex", "portsip"}:
+    if what in PROVIDERS:
         print(summed(sent(what, int(rest[0]), int(rest[1]))))
     else:
         folder, pattern = Path(what), rest[1:]

@@ -18,13 +18,15 @@ PROFILES, DAYS = 20, 365
 THOUSAND_PAGES = 100_000
 WAITING = "nothing but waiting"
 SCRIPT = "the script (httpx, orjson)"
+NEEDED = ("httpx", "orjson")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """The pages that the server sends, its latency in milliseconds, and how many profiles are configured for it.
 
-    With 0 profiles there is one, called `bench`; else they are called p0000, p0001 and so on.
+    With 0 profiles there are `bench`, and `limited`, which has the provider's rate limit; else they are called p0000,
+    p0001 and so on.
     """
 
     provider: str
@@ -32,6 +34,7 @@ class Server:
     size: int
     latency: int = 0
     profiles: int = 0
+    call: str = "cdrs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,26 @@ class Goal:
     Args:
         text: The goal in words.
         limit: The limit.
-        of: The row by whose value this row's value is divided; if empty, the value itself counts.
+        of: The row by whose value this row's value is divided, or several, whose CPU times are added and of whose
+            other values the largest counts; if empty, the value itself counts.
         what: The value: `cpu`, `wall`, `first` or `peak`.
         least: The quotient is inverted (how many times as fast this row is), and must be at least the limit.
         minus: The other row's value is subtracted, not divided by.
+        each: The result is divided by this number, such as the number of requests.
     """
 
     text: str
     limit: float
-    of: str = ""
+    of: str | tuple[str, ...] = ""
     what: str = "cpu"
     least: bool = False
     minus: bool = False
+    each: float = 1
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The rows that this one is compared with."""
+        return (self.of,) if isinstance(self.of, str) else self.of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,11 @@ class Row:
         needs: Programs and Python packages without which it is skipped, and options that cdrctl must have.
         says: Text that its output must contain, if the output is not records.
         first: Whether the time of its first byte is measured.
-        discard: Its output goes to /dev/null, and the number of records is taken from cdrctl's closing line.
+        discard: Its output goes to /dev/null, and the number of records is taken from its closing line.
+        counted: The number of records is taken from its closing line, and nothing is compared.
+        terminal: Its output goes to a terminal.
         server: Another server than the group's.
-        environ: Additional environment variables.
+        environ: Additional environment variables; words in braces are replaced as in the command.
         goals: Its goals.
         before: A command line that is run before each measurement and not measured; it may write into `{made}`.
         kept: The archive that replaces `{archive}`; runs keep it.
@@ -92,6 +105,8 @@ class Row:
     says: str = ""
     first: bool = False
     discard: bool = False
+    counted: bool = False
+    terminal: bool = False
     server: Server | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     goals: tuple[Goal, ...] = ()
@@ -112,6 +127,7 @@ class Group:
         often: How many times as often as the others it is run, because it is short. Its first round does not count,
             because Python may have to compile modules.
         once: It is run once, because it is long.
+        slow: It is run only if `--only` names it, or with `--all`.
     """
 
     key: str
@@ -121,11 +137,13 @@ class Group:
     base: str
     often: int = 1
     once: bool = False
+    slow: bool = False
 
 
 WEBEX = "{cdrctl} webex cdrs -p bench --since {since} --until {until}"
 PORTSIP = "{cdrctl} portsip cdrs -p bench --since {since} --until {until}"
-WINDOW = "{base} webex {since} {until}"
+CURL = "{base} webex {since} {until}"
+WINDOW = "{base} webex.cdrs {since} {until}"
 
 QUIET_DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -143,6 +161,7 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
         days: The number of days of an archive.
     """
     from benchmarks.archive_groups import archive_groups
+    from benchmarks.provider_groups import provider_groups
 
     webex = Server("webex", records, min(WEBEX_PAGE, max(1, records // 20)))
     portsip = Server("portsip", records, PORTSIP_PAGE)
@@ -151,6 +170,7 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
         _webex_csv(webex),
         _webex_jsonl(webex),
         _portsip_csv(portsip),
+        *provider_groups(records),
         _latency(slow),
         _start_up(),
         _archive(webex),
@@ -183,7 +203,7 @@ def _webex_csv(server: Server) -> Group:
                 "csv",
                 needs=("wxc-sdk",),
             ),
-            Row("curl \\| jq", f"bash {{peers}}/curl.sh {WINDOW} csv", "csv", needs=("bash", "curl", "jq")),
+            Row("curl \\| jq", f"bash {{peers}}/curl.sh {CURL} csv", "csv", needs=("bash", "curl", "jq")),
             Row(
                 "dlt",
                 "{python} {peers}/with_dlt.py {base} {since} {until} {folder}",
@@ -234,7 +254,7 @@ def _webex_jsonl(server: Server) -> Group:
                 "jsonl",
                 needs=("wxc-sdk",),
             ),
-            Row("curl \\| jq -c", f"bash {{peers}}/curl.sh {WINDOW} jsonl", "jsonl", needs=("bash", "curl", "jq")),
+            Row("curl \\| jq -c", f"bash {{peers}}/curl.sh {CURL} jsonl", "jsonl", needs=("bash", "curl", "jq")),
         ),
         SCRIPT,
     )
@@ -246,7 +266,12 @@ def _portsip_csv(server: Server) -> Group:
         f"PortSIP, {server.count:,} items in pages of {server.size} → CSV",
         server,
         (
-            Row(SCRIPT, "{python} {peers}/script.py {base} portsip csv", "csv", needs=("httpx", "orjson")),
+            Row(
+                SCRIPT,
+                "{python} {peers}/script.py {base} portsip.cdrs {since} {until} csv",
+                "csv",
+                needs=("httpx", "orjson"),
+            ),
             Row(
                 "cdrctl, native",
                 f"{PORTSIP} -f csv",

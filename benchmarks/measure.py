@@ -41,9 +41,19 @@ class Measured:
 
 
 def run(
-    command: Sequence[str], environ: Mapping[str, str], output: Path, errors: Path, *, first: bool = False
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    output: Path,
+    errors: Path,
+    *,
+    first: bool = False,
+    terminal: bool = False,
 ) -> Measured:
-    """Run a command with its output in a file; with `first`, read a pipe to measure when the output begins."""
+    """Run a command with its output in a file.
+
+    With `first`, read a pipe to measure when the output begins; with `terminal`, read a terminal instead of a pipe.
+    """
+    reading, writing = os.openpty() if terminal else os.pipe() if first else (-1, -1)
     with output.open("wb") as out, errors.open("wb") as err:
         began = time.perf_counter()
         child = subprocess.Popen(
@@ -51,22 +61,30 @@ def run(
             cwd=ROOT,
             env=environ,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if first else out,
+            stdout=writing if writing >= 0 else out,
             stderr=err,
         )
         first_byte = 0.0
-        if first and child.stdout:
-            chunk = os.read(child.stdout.fileno(), 1)
+        if writing >= 0:
+            os.close(writing)
+            chunk = _read(reading, 1)
             first_byte = time.perf_counter() - began
             while chunk:
                 out.write(chunk)
-                chunk = os.read(child.stdout.fileno(), 65536)
+                chunk = _read(reading, 65536)
+            os.close(reading)
         _, status, used = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
-        if child.stdout:
-            child.stdout.close()
     return Measured(used.ru_utime + used.ru_stime, wall, used.ru_maxrss * _UNIT / MEGA, first_byte, child.returncode)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """Return bytes of a pipe or a terminal, which fails where a pipe ends."""
+    try:
+        return os.read(descriptor, size)
+    except OSError:
+        return b""
 
 
 def median(values: Sequence[float]) -> float:

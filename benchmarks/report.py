@@ -23,11 +23,12 @@ def _came(goal: Goal, results: Results, runs: Sequence[Measured]) -> str | None:
     """Return a goal and its result, or None if there is nothing to compare it with."""
     value = _value(runs, goal.what)
     if goal.of:
-        others = results.get(goal.of)
-        if not others or isinstance(others, str):
+        found = [others for name in goal.others if (others := results.get(name)) and not isinstance(others, str)]
+        if len(found) < len(goal.others):
             return None
-        other = _value(others, goal.what)
+        other = (sum if goal.what == "cpu" else max)(_value(others, goal.what) for others in found)
         value = value - other if goal.minus else other / value if goal.least else value / other
+    value /= goal.each
     met = value >= goal.limit if goal.least else value <= goal.limit
     digits = 1 if goal.what == "peak" or goal.limit >= 2 else 2  # large numbers need fewer
     return f"{goal.text}: {value:.{digits}f} {'✓' if met else '✗'}"
@@ -45,7 +46,8 @@ def line(row: Row, group: Group, results: Results) -> str:
         f"{_value(runs, 'peak'):.1f}",
     ]
     count = (row.server or group.server).count
-    cells.append(f"{_value(runs, 'cpu') / count * 1e6:.1f}" if (row.form or row.discard) and count > 1 else "")
+    exports = row.form or row.discard or row.counted
+    cells.append(f"{_value(runs, 'cpu') / count * 1e6:.1f}" if exports and count > 1 else "")
     base = results.get(group.base, "")
     for what in ("cpu", "wall"):
         other = 0.0 if isinstance(base, str) or row.name == group.base else _value(base, what)

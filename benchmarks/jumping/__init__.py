@@ -1,0 +1,1 @@
+"""A folder for PYTHONPATH, with a clock that jumps instead of waiting."""

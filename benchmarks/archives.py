@@ -1,11 +1,12 @@
 """Makes an archive of many profiles and days: `python -m benchmarks.archives DIR PROFILES DAYS LAST`.
 
-Its last days are empty. One profile is written by the archive's own functions. The others are links to its files,
-because a thousand profiles of a year would take hours otherwise.
+Its last days are empty. One profile is written by the archive's own functions. The others are links to its files of
+records, because a thousand profiles of a year would take hours otherwise.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -47,10 +48,19 @@ def main(words: Sequence[str]) -> None:
     write_ledger(archive, first, call.name, ledger)
     for number in range(1, int(profiles)):
         name = f"p{number:04}"
-        shutil.copytree(archive.profile_folder(first), archive.profile_folder(name), copy_function=os.link)
+        copy = functools.partial(_copy, old=f'"{first}/', new=f'"{name}/')
+        shutil.copytree(archive.profile_folder(first), archive.profile_folder(name), copy_function=copy)
         path = ledger_path(archive, name, call.name)
         path.parent.mkdir(parents=True)
         shutil.copy(ledger_path(archive, first, call.name), path)
+
+
+def _copy(source: str, target: str, *, old: str, new: str) -> None:
+    """Link a file, or write what is beside it, which says whose records it has."""
+    if source.endswith(".json"):
+        Path(target).write_text(Path(source).read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    else:
+        os.link(source, target)
 
 
 def _add_day(archive: Archive, ledger: CallLedger, call: Call, profile: str, day: date, records: int) -> None:

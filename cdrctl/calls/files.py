@@ -13,10 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from pydantic_core import from_json
 
+from cdrctl.calls.lines import LegDecoder, chunks
 from cdrctl.calls.recognition import Recognized, fits, is_call, recognize
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.records.events import Page, Record
@@ -24,6 +25,8 @@ from cdrctl.windows import rfc3339
 
 AT_ONCE = 500
 """How many records are read at a time."""
+
+_T = TypeVar("_T")
 
 CELL_LIMIT = 2**31 - 1
 
@@ -38,6 +41,8 @@ class LegFile:
         records: Its records. They can be read once.
         unread: The numbers of lines that are no records; found while the records are read.
         calls: Its records are whole calls, not legs.
+        lines: Its lines in parts, each with the number of its first line, if it is JSON Lines; they are read once,
+            as lines or as records.
     """
 
     name: str
@@ -45,22 +50,43 @@ class LegFile:
     records: Iterator[Record]
     unread: list[int] = field(default_factory=list)
     calls: bool = False
+    lines: Iterator[tuple[int, bytes]] | None = None
 
-    def pages(self, context: Mapping[str, str]) -> Iterator[Page]:
+    def pages(self, context: Mapping[str, str], decoder: LegDecoder | None = None) -> Iterator[Page]:
         """Yield its records in pages.
+
+        Args:
+            context: The context of raw records.
+            decoder: Makes batches of the records of all files of their call; None to get plain records.
 
         Raises:
             UsageError: A record is of another provider.
         """
         known: set[frozenset[str]] = set()  # the sets of fields that have been looked at
+        context = {} if self.kind is not None and self.kind.native else context
+        if decoder is not None and self.lines is not None:
+            for number, part in self.lines:
+                found = decoder.decode(part, lambda part=part, number=number: self._checked(part, number, known))  # type: ignore[misc]
+                if found:
+                    yield Page(found, context)
+            return
         while some := list(islice(self.records, AT_ONCE)):
-            for fields in {frozenset(record) for record in some} - known:
-                known.add(fields)
-                if self.kind is not None and not fits(dict.fromkeys(fields), self.kind.call):
-                    raise UsageError(
-                        f"{self.name} has records of different kinds", hint="give each kind in a file of its own"
-                    )
-            yield Page(some, {} if self.kind is not None and self.kind.native else context)
+            self._check(some, known)
+            yield Page(some if decoder is None else decoder.batch(some), context)
+
+    def _checked(self, lines: bytes, number: int, known: set[frozenset[str]]) -> list[Record]:
+        found = list(_of_lines(lines, number, self.unread))
+        self._check(found, known)
+        return found
+
+    def _check(self, records: Sequence[Record], known: set[frozenset[str]]) -> None:
+        """Refuse records of another provider."""
+        for fields in {frozenset(record) for record in records} - known:
+            known.add(fields)
+            if self.kind is not None and not fits(dict.fromkeys(fields), self.kind.call):
+                raise UsageError(
+                    f"{self.name} has records of different kinds", hint="give each kind in a file of its own"
+                )
 
 
 def open_file(path: str, provider: str | None, stdin: BinaryIO | None, *, calls_too: bool = False) -> LegFile:
@@ -79,16 +105,33 @@ def open_file(path: str, provider: str | None, stdin: BinaryIO | None, *, calls_
     name = "standard input" if path == "-" else path
     unread: list[int] = []
     header: list[str] = []
+    lines: Iterator[tuple[int, bytes]] | None = None
     with _read_errors(name):
-        records = _records(path, stdin, unread, header)
-        first = next(records, None)
+        if _has_cells(path):
+            records = _records(path, stdin, unread, header)
+            first = next(records, None)
+            records = chain([] if first is None else [first], records)
+        else:
+            lines = _numbered(path, stdin)
+            begin = next(lines, None)
+            lines = chain([] if begin is None else [begin], lines)
+            first = _first_object(begin)
+            if first is None:
+                records, lines = _objects_of_text(b"".join(part for _, part in lines), unread), None
+                first = next(records, None)
+                records = chain([] if first is None else [first], records)
     if first is None:
         return LegFile(name, None, iter(()), unread)
-    whole = _guarded(chain([first], records), name)
+    if lines is not None:
+        lines = _guarded(lines, name)
+        records = _all_of_lines(lines, unread)
+    else:
+        records = _guarded(records, name)
     fields = {**dict.fromkeys(header), **first}  # empty cells are not in a record
     if calls_too and is_call(fields):
-        return LegFile(name, None, whole, unread, calls=True)
-    return LegFile(name, recognize(fields if is_call(fields) else first, provider, name), whole, unread)
+        return LegFile(name, None, records, unread, calls=True, lines=lines)
+    kind = recognize(fields if is_call(fields) else first, provider, name)
+    return LegFile(name, kind, records, unread, lines=lines)
 
 
 @contextmanager
@@ -102,22 +145,24 @@ def _read_errors(name: str) -> Iterator[None]:
         raise UsageError(f"{name} is damaged: its compressed data end too early", hint="copy it again") from None
 
 
-def _guarded(records: Iterator[Record], name: str) -> Iterator[Record]:
+def _guarded(parts: Iterator[_T], name: str) -> Iterator[_T]:
     with _read_errors(name):
-        yield from records
+        yield from parts
+
+
+def _has_cells(path: str) -> bool:
+    """Return whether a file has columns, by its name."""
+    return path.removesuffix(".gz").casefold().endswith((".parquet", ".csv", ".tsv"))
 
 
 def _records(path: str, stdin: BinaryIO | None, unread: list[int], header: list[str]) -> Iterator[Record]:
-    """Yield the records of a file; numbers of lines that are none are added to `unread`, column names to `header`."""
+    """Yield the records of a file with columns; numbers of lines that are none go to `unread`, names to `header`."""
     bare = path.removesuffix(".gz").casefold()
     if bare.endswith(".parquet"):
         yield from _parquet_records(path, header)
         return
     with _open(path, stdin) as file:
-        if bare.endswith((".csv", ".tsv")):
-            yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread, header)
-        else:
-            yield from _objects(file, unread)
+        yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread, header)
 
 
 @contextmanager
@@ -135,21 +180,28 @@ def _open(path: str, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
 
 
-def _objects(file: BinaryIO, unread: list[int]) -> Iterator[Record]:
-    """Yield the objects of JSON Lines, one at a time, or of one JSON text, which is read as a whole."""
-    first = b""
-    number = 0
-    for number, line in enumerate(file, 1):
-        first = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if first.strip():
-            break
-    record = _object(first)
-    if record is None and first.strip():
-        yield from _objects_of_text(first + file.read(), unread)
-        return
-    if record is not None:
-        yield record
-    for at, line in enumerate(file, number + 1):
+def _numbered(path: str, stdin: BinaryIO | None) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file in parts, each with the number of its first line."""
+    number = 1
+    with _open(path, stdin) as file:
+        for part in chunks(file):
+            yield number, part.removeprefix(b"\xef\xbb\xbf") if number == 1 else part
+            number += part.count(b"\n")
+
+
+def _first_object(begin: tuple[int, bytes] | None) -> Record | None:
+    """Return the object of the first line that is not empty, or None if there is none."""
+    lines = (line for line in (begin[1] if begin is not None else b"").splitlines() if line.strip())
+    return _object(next(lines, b""))
+
+
+def _all_of_lines(parts: Iterator[tuple[int, bytes]], unread: list[int]) -> Iterator[Record]:
+    return (record for number, part in parts for record in _of_lines(part, number, unread))
+
+
+def _of_lines(lines: bytes, number: int, unread: list[int]) -> Iterator[Record]:
+    """Yield the objects of JSON Lines."""
+    for at, line in enumerate(lines.split(b"\n"), number):
         if line.strip():
             found = _object(line)
             if found is None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.folding import FoldedCall, fold, is_short, sum_of, wait
 from cdrctl.calls.joining import REACH, JoinedCall, join
 from cdrctl.export.identity import stable_keys
-from cdrctl.records.events import Page, Row, Value
-from cdrctl.records.parts import Joins, Part
-from cdrctl.records.schemas import Schema
+from cdrctl.records.events import Row, Value
+from cdrctl.records.parts import Part
 from cdrctl.sorting import sort_pages
 from cdrctl.windows import Window, rfc3339
 
@@ -50,32 +49,11 @@ class Told:
     now: datetime | None = None
 
 
-def parts_schema(schema: Schema, to_common: Callable[[dict[str, Value]], dict[str, Value]], joins: Joins) -> Schema:
-    """Return a schema whose rows are the parts of native records, as plain tuples.
-
-    Args:
-        schema: The native schema of the records.
-        to_common: Converts a native record to the common CDR.
-        joins: How the records join.
-    """
-    names = [column.name for column in schema.columns or ()]
-
-    def rows(page: Page) -> list[Row]:
-        found: list[Row] = []
-        for row in cast("Sequence[Row]", schema.rows(page)):
-            values = dict(zip(names, row, strict=True))
-            flat = {key: str(value) if isinstance(value, dict) else value for key, value in values.items()}
-            found += [cast("Row", tuple(one)) for one in joins.parts(values, to_common(flat))]
-        return found
-
-    return Schema(None, rows)
-
-
 def call_rows(pages: Iterable[Sequence[Any]], told: Told) -> Generator[list[Row], None, None]:
     """Yield pages of rows, one for each call that began in the window, in the order of their starts.
 
     Args:
-        pages: Pages of parts, in any order, as `parts_schema` returns them.
+        pages: Pages of parts, in any order, as `mapping.parts_schema` returns them.
         told: What is known of all calls.
 
     Raises:

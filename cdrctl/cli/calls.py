@@ -233,13 +233,11 @@ def _positions(request: ExportRequest) -> list[int]:
 
 def legs_schema(provider: Provider, call: Call, log: Log, *, strict: bool) -> Schema:
     """Return the schema that makes parts of calls of the records of a call; what does not fit it is logged."""
-    from cdrctl.calls.rows import parts_schema
-    from cdrctl.records.schemas import native
+    from cdrctl.calls.mapping import parts_schema
 
     assert call.common is not None  # noqa: S101 - legs are CDRs
     warn = drift(log, f"{provider.name} {call.name}", strict=strict)
-    inner = native(call.columns, None, warn, call.expected)
-    return parts_schema(inner, call.common, joins_of(provider.name)[call.name])
+    return parts_schema(call.columns, call.common, joins_of(provider.name)[call.name], warn, call.expected)
 
 
 def _read_part(

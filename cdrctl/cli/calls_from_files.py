@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cdrctl import windows
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.files import LegFile, group_by_provider, open_file
+from cdrctl.calls.lines import LegDecoder
 from cdrctl.calls.recognition import Recognized, check_provider
 from cdrctl.calls.rows import Told
 from cdrctl.cli.connecting import the_clock
@@ -234,15 +235,26 @@ def _parts(
         log("note", f"times of {kind.provider.title} are read as UTC; --tz names the zone of the account")
     schema = legs_schema(kind.provider, call, log, strict=request.strict)
 
+    decoder = _decoder(kind, call)
+
     def events() -> Iterator[Event]:
         for one in files:
-            yield from one.pages(context)
+            yield from one.pages(context, decoder)
 
     legs = Tally()
     yield from rows(events(), replace(call, key_fields=None), schema, None, legs, log)
     if legs.duplicates:
         note = Note(f"{legs.duplicates} legs of {kind.provider.title} came more than once, and count once")
         log(note.level, note.text)
+
+
+def _decoder(kind: Recognized, call: Call) -> LegDecoder | None:
+    """Return the decoder of the legs of a call; None if they are read one by one."""
+    shape = joins_of(kind.provider.name)[call.name].shape
+    if shape is None or kind.call.stands_for_many:
+        return None
+    fields = {column.name: column.key for column in call.columns}
+    return LegDecoder(call.columns, [fields[name] for name in shape.key], fields[shape.times[0]])
 
 
 def _native_call(call: Call) -> Call:

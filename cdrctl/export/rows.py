@@ -13,7 +13,7 @@ from cdrctl.duplicates import DuplicateFilter, Span
 from cdrctl.export.availability import latest_start
 from cdrctl.export.identity import run_keys
 from cdrctl.export.parallel import new_once
-from cdrctl.fetchers import Call, identities, possible_start
+from cdrctl.fetchers import Call, identities, possible_start, span_of
 from cdrctl.mending import mender
 from cdrctl.records.batches import RecordBatch, batches, key_columns
 from cdrctl.records.events import Checkpoint, Event, File, Gap, Note, Page, Record, Row
@@ -152,7 +152,7 @@ def _window_filter(
         starts: Sequence[datetime | None] = []
         if window is not None and call.windowed:
             starts = starts_of(page, call, latest_start(present))
-        span = _span(starts)
+        span = _span(starts) if starts else span_of(records)
         if None in starts:
             _warn_of_odd_starts(page, starts, call, log, once)
         if starts and window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):

@@ -6,8 +6,8 @@ that tells of a queue and of the person who answered has two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -97,6 +97,51 @@ class Part(NamedTuple):
     came: bool = False
 
 
+def _usual(*_values: Value) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which columns the mapping of a record compares, and which it passes on; see `calls.templates`.
+
+    Args:
+        key: The columns that make the id of a record.
+        kinds: Columns with few different values, whose values decide something.
+        free: Columns of text whose values are passed on, or whose presence decides something.
+        times: Columns of time that decide by their presence only, the start first.
+        unix: Those of the times that are Unix seconds.
+        lengths: Columns of seconds, the longest first; whether they are zero may decide something.
+        ids: Those of the free columns that hold ids, which `clean` makes equal where they are the same.
+        clean: From a column of ids to ids.
+        looks: Free columns whose look decides something: a function of the value, and what a mark of each look begins
+            with.
+        same: Pairs of free columns whose equality decides something.
+        nested: Columns of lists or objects: functions to the text that matters, and from that text to such a value.
+        examined: The columns that `usual` takes.
+        usual: Returns whether times and lengths are in order; else the record is mapped by itself.
+    """
+
+    key: tuple[str, ...]
+    kinds: tuple[str, ...]
+    free: tuple[str, ...]
+    times: tuple[str, ...]
+    unix: frozenset[str] = frozenset()
+    lengths: tuple[str, ...] = ()
+    ids: frozenset[str] = frozenset()
+    clean: Callable[[Sequence[Value]], Sequence[Value]] | None = None
+    looks: tuple[tuple[str, Callable[[Value], Value], Mapping[Value, str]], ...] = ()
+    same: tuple[tuple[str, str], ...] = ()
+    nested: Mapping[str, tuple[Callable[[Value], Value], Callable[[str], Value]]] = field(default_factory=dict)
+    examined: tuple[str, ...] = ()
+    usual: Callable[..., bool] = _usual
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns that the mapping uses."""
+        return tuple(dict.fromkeys((*self.kinds, *self.free, *self.times, *self.lengths)))
+
+
 @dataclass(frozen=True, slots=True)
 class Joins:
     """How the records of a call of the API join into whole calls.
@@ -106,11 +151,13 @@ class Joins:
         lacks: Columns of a call that no record tells of, each with the reason.
         same: From the id of a record to a key that a record of another call of the API has too if both tell of the same
             event; None if there are no such records. The later call of a provider's tells more.
+        shape: What the columns of a record are to the mapping; None to map each record by itself.
     """
 
     parts: Callable[[Values, Values], list[Part]]
     lacks: Mapping[str, str] | None = None
     same: Callable[[str], str] | None = None
+    shape: Shape | None = None
 
 
 def milliseconds(instant: Value) -> int | None:

@@ -15,10 +15,11 @@ import duckdb
 import pytest
 
 from cdrctl.calls.columns import CALL
-from cdrctl.calls.rows import ReplacedKeys, parts_schema
+from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.rows import ReplacedKeys
 from cdrctl.fetchers import PROVIDERS, joins_of, load
+from cdrctl.records.columns import NOTHING_EXPECTED
 from cdrctl.records.events import Page
-from cdrctl.records.schemas import native
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import CLASSES, CONTEXT, joined_call
 from tests.support.runner import run
@@ -50,7 +51,7 @@ def records_of(name: str) -> list[tuple[str, Any]]:
     imitation: Any = getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])
     records = imitation(Exchange(3), lambda: NOW).truth(call.name, SINCE, UNTIL)
     assert call.common is not None
-    schema = parts_schema(native(call.columns, None, lambda _text: None), call.common, joins_of(name)[call.name])
+    schema = parts_schema(call.columns, call.common, joins_of(name)[call.name], lambda _text: None, NOTHING_EXPECTED)
     ids: list[Any] = [schema.rows(Page([one], CONTEXT.get(name, {})))[0] for one in records]
     return [(str(part[0]), one) for part, one in zip(ids, records, strict=True)]
 

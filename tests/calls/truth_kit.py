@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdrctl.calls.joining import order
-from cdrctl.calls.rows import parts_schema
+from cdrctl.calls.mapping import parts_schema
 from cdrctl.fetchers import PROVIDERS, Call, Provider, joins_of, load
 from cdrctl.records.events import Page
 from cdrctl.records.parts import Part
-from cdrctl.records.schemas import native
 from cdrctl.sandbox import Call as TrueCall, Exchange
 
 NOW = datetime(2026, 12, 1, 7, 0, 30, tzinfo=UTC)
@@ -30,6 +29,11 @@ def joined_call(provider: Provider) -> Call:
     return next(one for one in provider.calls if one.name == name)
 
 
+def imitation_of(name: str, exchange: Exchange, now: datetime = NOW) -> Any:
+    """Return the imitation of a provider, with the calls of an exchange."""
+    return getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])(exchange, lambda: now)
+
+
 def parts_of(
     name: str,
     exchange: Exchange,
@@ -41,13 +45,12 @@ def parts_of(
 ) -> list[Part]:
     """Return the parts of all legs that a provider has of an exchange, by start."""
     call = joined_call(load(name))
-    imitation: Any = getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])
-    made = imitation(exchange, lambda: now or max(NOW, until + timedelta(days=1)))
+    made = imitation_of(name, exchange, now or max(NOW, until + timedelta(days=1)))
     made.switched |= dict(switches or {})
     records = made.truth(call.name, since, until)
     assert call.common is not None
-    inner = native(call.columns, None, lambda _text: None, call.expected)
-    schema = parts_schema(inner, call.common, joins_of(name)[call.name])
+    joins = joins_of(name)[call.name]
+    schema = parts_schema(call.columns, call.common, joins, lambda _text: None, call.expected)
     rows: list[Any] = list(schema.rows(Page(records, CONTEXT.get(name, {}))))
     return sorted((Part._make(row) for row in rows), key=order)
 

@@ -8,7 +8,11 @@ report").
 from __future__ import annotations
 
 from cdrctl.records.events import Value
+<<<<<<< HEAD
 from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+=======
+from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
+>>>>>>> b13469b (Map legs to parts by templates that the plain mapping makes, and read lines of legs by column)
 
 
 def parts(leg: Values, common: Values) -> list[Part]:
@@ -67,8 +71,42 @@ def _service(leg: Values) -> Party:
     return "menu" if leg["action_id"] is not None else "machine"
 
 
+def _first(records: Value) -> Value:
+    """Return the first recording of a list as text."""
+    first = records[0] if isinstance(records, list) and records else None
+    return str(first) if isinstance(first, str | int) else None
+
+
+def _is_usual(start: Value, connected: Value, total: Value, talk: Value, session: Value, recording: Value) -> bool:
+    """Return whether times and lengths are in order, and ids need no quoting in a link."""
+    if total is None or talk is None or start is None or not 0 <= talk <= total:
+        return False
+    if connected is not None and not 0 <= (connected - start) // 1000 <= total:
+        return False
+    return not recording or (recording.isalnum() and session.isalnum() and (recording + session).isascii())
+
+
+_SHAPE = Shape(
+    key=("id",),
+    kinds=(
+        *("direction", "is_operator", "is_coach", "is_transfered", "is_talked", "finish_reason"),
+        *("release_cause_code", "app_host", "cost_currency"),
+    ),
+    free=(
+        *("id", "call_session_id", "employee_id", "employee_full_name", "employee_phone_number", "contact_full_name"),
+        *("calling_phone_number", "called_phone_number", "virtual_phone_number", "group_id", "group_name", "action_id"),
+        *("call_records", "total_charge"),
+    ),
+    times=("start_time", "connect_time"),
+    lengths=("total_duration", "duration"),
+    nested={"call_records": (_first, lambda recording: [recording])},
+    examined=("start_time", "connect_time", "total_duration", "duration", "call_session_id", "call_records"),
+    usual=_is_usual,
+)
+
 _LEGS = Joins(
     parts,
+    shape=_SHAPE,
     lacks={
         "queue_wait_seconds": "CallGear does not tell queues from other groups (--queue NAME names them)",
         "hold_seconds": "CallGear's legs do not tell of hold",

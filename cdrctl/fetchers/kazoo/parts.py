@@ -6,8 +6,11 @@ leg at the other end. Queues, menus and boxes have no legs of their own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from cdrctl.fetchers.mapping import LONGEST
 from cdrctl.records.events import Value
-from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
 
 _TRANSFERS = {"BLIND_TRANSFER": "blind", "ATTENDED_TRANSFER": "consulted"}
 
@@ -65,6 +68,33 @@ def _is_carrier(row: Values, authorizing: Value) -> bool:
     return not authorizing
 
 
+def _is_outside(dialed: Value) -> bool:
+    number = str(dialed or "")
+    return number.startswith("+") or (number.isdigit() and len(number) > 6)
+
+
+def _is_usual(unix: Value, total: Value, talk: Value, callee: Value, dialed: Value) -> bool:
+    """Return whether start and lengths are possible, and the called number is not that of an address."""
+    lengths = isinstance(total, int) and isinstance(talk, int) and 0 <= talk <= total <= LONGEST
+    return lengths and unix is not None and bool(callee or dialed)
+
+
+_SHAPE = Shape(
+    key=("id",),
+    kinds=("direction", "hangup_cause", "call_type", "currency"),
+    free=(
+        *("id", "call_id", "interaction_id", "bridge_id", "other_leg_call_id", "authorizing_id", "caller_id_number"),
+        *("calling_from", "caller_id_name", "callee_id_number", "callee_id_name", "dialed_number", "owner_id"),
+        *("account_id", "recording_url", "cost"),
+    ),
+    times=("unix_timestamp",),
+    unix=frozenset({"unix_timestamp"}),
+    lengths=("duration_seconds", "billing_seconds"),
+    looks=(("dialed_number", _is_outside, {True: "+", False: ""}),),
+    examined=("unix_timestamp", "duration_seconds", "billing_seconds", "callee_id_number", "dialed_number"),
+    usual=_is_usual,
+)
+
 _LEGS = Joins(
     parts,
     lacks={
@@ -74,5 +104,7 @@ _LEGS = Joins(
     },
 )
 
-JOINS = {"cdrs": _LEGS, "interactions": _LEGS, "legs": _LEGS, "cdr": _LEGS}
+_ROWS = replace(_LEGS, shape=_SHAPE)
+
+JOINS = {"cdrs": _ROWS, "interactions": _LEGS, "legs": _LEGS, "cdr": _LEGS}
 """How records join, by the name of their call; the call whose records are read by default is first."""

@@ -7,7 +7,7 @@ of a queue, ring group or IVR; which of them it is, records do not tell.
 from __future__ import annotations
 
 from cdrctl.fetchers.portsip.common import word_for
-from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
 
 _TRANSFERS = {"BLIND_TRANSFER_COMPLETED": "blind", "CONSULT_TRANSFER_COMPLETED": "consulted"}
 _HANDED = frozenset({*_TRANSFERS, "REPLACED", "REFERRED"})
@@ -56,8 +56,23 @@ def parts(log: Values, common: Values) -> list[Part]:
     ]
 
 
+_SHAPE = Shape(
+    key=("id",),
+    kinds=("direction", "end_reason", "reroute_reason", "status_code"),
+    free=(
+        *("id", "session_id", "caller", "caller_domain", "caller_display_name", "callee", "callee_domain"),
+        *("callee_display_name", "did_cid", "trunk", "service_number", "cost"),
+    ),
+    times=("started_at", "rang_at", "answered_at", "ended_at"),
+    lengths=("duration",),
+    same=(("callee", "service_number"), ("callee", "did_cid")),
+    examined=("id", "duration"),
+    usual=lambda record, talk: bool(record) and (talk or 0) >= 0,
+)
+
 _LEGS = Joins(
     parts,
+    shape=_SHAPE,
     lacks={
         "queue_wait_seconds": "PortSIP does not tell queues from other services (--queue NUMBER names them)",
         "hold_seconds": "PortSIP does not tell of hold",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from cdrctl.fetchers.voicenter.common import kind_of
 from cdrctl.fetchers.voicenter.notified_parts import notified_parts, same_event
 from cdrctl.records.events import Value
-from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
 
 _OWN_LEGS = frozenset({"click2callleg1", "productivecallleg1", "click2ivr"})
 """The first leg of a call that a program dialled: to the extension of the user who calls."""
@@ -133,12 +133,46 @@ def _original(custom: Value) -> Value:
     return next((value for name, value in custom.items() if name.casefold() == "originalivruniqueid"), None)
 
 
+def _look(target: Value) -> str:
+    number = target if isinstance(target, str) else ""
+    return "sip" if _INSIDE.match(number) else number[:1] if number.startswith("*") else ""
+
+
+def _is_usual(epoch: Value, talk: Value, ring: Value, call_id: Value) -> bool:
+    """Return whether start, lengths and id are there; a call in a queue need not ring."""
+    return epoch is not None and (talk or 0) >= 0 and (ring or 0) >= 0 and bool(call_id)
+
+
+def _as_custom(call_id: str) -> Value:
+    return {"OriginalIvrUniqueID": call_id}
+
+
+_SHAPE = Shape(
+    key=("call_id", "cdr_type", "type", "date"),
+    kinds=("type", "cdr_type", "dial_status", "dtmf_data"),
+    free=(
+        *("call_id", "record_hash", "custom_data", "caller_number", "caller_extension", "target_number"),
+        *("target_extension", "did", "queue_name", "record_url", "representative_name", "user_name"),
+        *("department_name", "price"),
+    ),
+    times=("date_epoch",),
+    unix=frozenset({"date_epoch"}),
+    lengths=("duration", "ring_time"),
+    looks=(
+        ("target_number", _look, {"sip": "sip", "*": "*", "": ""}),
+        ("target_extension", _look, {"sip": "sip", "*": "*", "": ""}),
+    ),
+    nested={"custom_data": (_original, _as_custom)},
+    examined=("date_epoch", "duration", "ring_time", "call_id"),
+    usual=_is_usual,
+)
+
 _LACKS = {
     "hold_seconds": "Voicenter does not tell of hold",
     "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
     "trunk": "Voicenter does not tell the trunk",
 }
-_LEGS = Joins(parts, lacks=_LACKS, same=same_event)
+_LEGS = Joins(parts, lacks=_LACKS, same=same_event, shape=_SHAPE)
 _NOTIFIED = Joins(notified_parts, lacks=_LACKS, same=same_event)
 
 JOINS = {"cdrs": _LEGS, "notifications": _NOTIFIED}

@@ -7,8 +7,10 @@ both records of one leg (developer.webex.com, "Reports: Detailed Call History").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cdrctl.records.events import Value
-from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
 
 _SERVICES: dict[str, Party] = {
     "CallCenterStandard": "queue",
@@ -102,7 +104,40 @@ def _transfer(leg: Values) -> str:
     return "consulted" if consulted else "blind"
 
 
-_LEGS = Joins(parts)
+def _ids(column: Sequence[Value]) -> Sequence[Value]:
+    """Return a column of ids as `_id` has them."""
+    joined = "".join(one for one in column if one)
+    if joined == joined.casefold() and joined.isascii() and not any(map(joined.__contains__, " \t\r\n")):
+        return column if _NOTHING.isdisjoint(column) else ["" if one in _NOTHING else one for one in column]
+    return list(map(_id, column))
+
+
+def _is_plus(number: Value) -> bool:
+    return isinstance(number, str) and number.startswith("+")
+
+
+_SHAPE = Shape(
+    key=("report_id",),
+    kinds=(
+        *("direction", "user_type", "call_type", "answered", "call_outcome", "call_outcome_reason"),
+        *("releasing_party", "answered_elsewhere", "related_reason"),
+    ),
+    free=(
+        *("report_id", "interaction_id", "correlation_id", "local_call_id", "network_call_id", "remote_call_id"),
+        *("related_call_id", "transfer_related_call_id", "user", "user_number", "calling_number", "caller_id_number"),
+        *("calling_line_id", "called_number", "called_line_id", "dialed_digits", "location", "inbound_trunk"),
+        *("outbound_trunk", "route_group"),
+    ),
+    times=("start_time", "answer_time", "release_time", "report_time", "call_transfer_time"),
+    lengths=("duration", "hold_duration"),
+    ids=frozenset({*_LINKS, *(name for _, name in _NAMES)}),
+    clean=_ids,
+    looks=(("calling_number", _is_plus, {True: "+", False: ""}),),
+    examined=("report_id", "duration", "hold_duration"),
+    usual=lambda record, talk, hold: bool(record) and (talk or 0) >= 0 and (hold or 0) >= 0,
+)
+
+_LEGS = Joins(parts, shape=_SHAPE)
 
 JOINS = {"cdrs": _LEGS, "stream": _LEGS, "legs": _LEGS}
 """How records join, by the name of their call; the call whose records are read by default is first."""

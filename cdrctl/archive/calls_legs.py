@@ -13,10 +13,10 @@ from cdrctl.archive.records import archived_call
 from cdrctl.archive.source import ArchivedCall
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.joining import REACH
-from cdrctl.calls.rows import Told, call_rows, parts_schema
+from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.rows import Told, call_rows
 from cdrctl.fetchers import joins_of
 from cdrctl.records.events import Page, Row
-from cdrctl.records.schemas import native
 from cdrctl.windows import Window
 
 DAY = timedelta(days=1)
@@ -112,7 +112,6 @@ def parts_of(source: ArchivedCall, warn: Callable[[str], None]) -> Callable[[Pag
     """Return the function from archived legs to the parts of calls."""
     call = archived_call(source.call)
     assert call.common is not None  # noqa: S101 - legs are CDRs
-    inner = native(call.columns, None, warn, call.expected)
     joins = joins_of(source.kept.provider)[source.call.name]
-    rows: Callable[[Page], Sequence[Any]] = parts_schema(inner, call.common, joins).rows
+    rows: Callable[[Page], Sequence[Any]] = parts_schema(call.columns, call.common, joins, warn, call.expected).rows
     return rows

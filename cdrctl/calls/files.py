@@ -220,6 +220,8 @@ def _object(line: bytes) -> Record | None:
 
 def _objects_of_text(text: bytes, unread: list[int]) -> Iterator[Record]:
     """Yield the objects of a JSON list, or of the list in a provider's response."""
+    if not text.strip():
+        return
     try:
         found = from_json(text)
     except ValueError:

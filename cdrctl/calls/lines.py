@@ -56,16 +56,16 @@ def leg_batch(batch: RecordBatch, keys: Sequence[str], starts: Sequence[Any]) ->
 
 def chunks(file: BinaryIO) -> Iterator[bytes]:
     """Yield a file in parts that end at the end of a line."""
-    rest = b""
+    rest: list[bytes] = []  # a JSON text may be one line of any length
     while part := file.read(CHUNK):
         end = part.rfind(b"\n") + 1
         if end:
-            yield rest + part[:end] if rest else part[:end]
-            rest = part[end:]
-        else:
-            rest += part
-    if rest:
-        yield rest
+            yield b"".join([*rest, part[:end]])
+            part = part[end:]
+            rest.clear()
+        rest.append(part)
+    if any(rest):
+        yield b"".join(rest)
 
 
 class LegDecoder:

@@ -6,7 +6,7 @@ lines that no decoder fits are read one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -36,10 +36,15 @@ class LegBatch(RecordBatch):
         """The id of each leg."""
         return self.keys
 
-    def span(self, key: str) -> Any:  # noqa: ARG002 - there is one start
-        """Return the first and the last start as the provider writes it, or None if they cannot be compared."""
-        kinds = set(map(type, self.starts_of))
-        return (min(self.starts_of), max(self.starts_of)) if kinds in ({str}, {int}) and all(self.starts_of) else None
+    def starts_in(self, context: Mapping[str, str]) -> Any:  # noqa: ARG002 - they are compared as they came
+        """Return the starts as the provider writes them.
+
+        Raises:
+            ValueError: They cannot be compared.
+        """
+        if set(map(type, self.starts_of)) not in ({str}, {int}) or not all(self.starts_of):
+            raise ValueError
+        return self.starts_of
 
     def only(self, positions: Sequence[int]) -> LegBatch:
         """Return the batch of the legs at these positions."""

@@ -99,10 +99,13 @@ def _consume_in_place(
         files.extend(_open(session, paths, None, joining))
         yield from _rows(session, request, files, joining, tally)
 
+    asked = _window(request, the_clock(session).now())
+
     def count(number: int) -> None:
         tally.records = number
+        if asked is not None:
+            joining.cover(asked, None)
 
-    asked = _window(request, the_clock(session).now())
     window = None if asked is None else (asked.since, asked.until)
     with counted(session, tally, dict, started):
         joining.consume(CallFiles(forms, window, count, pages), lambda: any(one.unread for one in files))

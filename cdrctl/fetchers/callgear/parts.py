@@ -8,11 +8,7 @@ report").
 from __future__ import annotations
 
 from cdrctl.records.events import Value
-<<<<<<< HEAD
-from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
-=======
 from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
->>>>>>> b13469b (Map legs to parts by templates that the plain mapping makes, and read lines of legs by column)
 
 
 def parts(leg: Values, common: Values) -> list[Part]:

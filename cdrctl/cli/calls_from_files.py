@@ -104,7 +104,7 @@ def _consume_in_place(
     def count(number: int) -> None:
         tally.records = number
         if asked is not None:
-            joining.cover(asked, None)
+            joining.cover(asked, None, None)
 
     window = None if asked is None else (asked.since, asked.until)
     with counted(session, tally, dict, started):

@@ -67,7 +67,8 @@ class Templates:
         """
         shape = self._shape
         free = [_extracted(shape, name, columns[name]) for name in shape.free]
-        usual, marks = _marks(shape, columns, dict(zip(shape.free, free, strict=True)))
+        texts_of = {**columns, **dict(zip(shape.free, free, strict=True))}
+        usual, marks = _marks(shape, columns, texts_of)
         kinds = [_hashable(columns[name]) for name in shape.kinds]
         numbers = [columns[name] for name in (*shape.times, *shape.lengths)]
         found: list[tuple[Any, ...]] = []
@@ -77,12 +78,14 @@ class Templates:
             whole = key, tuple(map(bool, texts)), tuple(map(bool, given))
             template = templates.get(whole)
             if template is None or not usual[at]:
-                template = self._of(whole, at, columns) if usual[at] else None
+                template = self._of(whole, at, columns, texts_of) if usual[at] else None
+                if template is not None and template(texts, given) != plainly(at):
+                    template = self._templates[whole] = None
             found += plainly(at) if template is None else template(texts, given)
         return found
 
     def _of(
-        self, key: Any, at: int, columns: Mapping[str, Sequence[Value]]
+        self, key: Any, at: int, columns: Mapping[str, Sequence[Value]], texts_of: Mapping[str, Sequence[Value]]
     ) -> Callable[[Any, Any], list[tuple[Any, ...]]] | None:
         """Return the template of a key, or None if it is too rare, or if none could be made."""
         if key in self._templates:
@@ -94,18 +97,18 @@ class Templates:
         if uses < _USES:
             return None
         self.compiled += 1
-        made = self._templates[key] = self._made(key, at, columns)
+        made = self._templates[key] = self._made(key, at, columns, texts_of)
         return made
 
     def _made(
-        self, key: Any, at: int, columns: Mapping[str, Sequence[Value]]
+        self, key: Any, at: int, columns: Mapping[str, Sequence[Value]], texts_of: Mapping[str, Sequence[Value]]
     ) -> Callable[[Any, Any], list[tuple[Any, ...]]] | None:
         shape = self._shape
         values = dict(self._empty)
         for name in shape.kinds:
             value = columns[name][at]
             values[name] = None if value == "" else value
-        tokens = _tokens(shape, columns, at)
+        tokens = _tokens(shape, texts_of, at)
         for number, name in enumerate(shape.free):
             if key[1][number]:
                 wrap = shape.nested[name][1] if name in shape.nested else None
@@ -136,26 +139,25 @@ def _hashable(column: Sequence[Value]) -> Sequence[Value]:
 
 
 def _marks(
-    shape: Shape, columns: Mapping[str, Sequence[Value]], free: Mapping[str, Sequence[Value]]
+    shape: Shape, columns: Mapping[str, Sequence[Value]], texts_of: Mapping[str, Sequence[Value]]
 ) -> tuple[Sequence[bool], list[Sequence[Value]]]:
     """Return whether each leg is usual, and further columns that tell legs apart."""
-    found: list[Sequence[Value]] = [list(map(look, columns[name])) for name, look, _ in shape.looks]
+    found: list[Sequence[Value]] = [list(map(look, texts_of[name])) for name, look, _ in shape.looks]
     for one, other in shape.same:
-        found.append([a == b and a not in (None, "") for a, b in zip(columns[one], columns[other], strict=True)])
+        found.append([a == b and a not in (None, "") for a, b in zip(texts_of[one], texts_of[other], strict=True)])
     found += [[None if value is None else value != 0 for value in columns[name]] for name in shape.lengths]
-    every = {**columns, **free}
-    usual = list(map(shape.usual, *(every[name] for name in shape.examined)))
+    usual = list(map(shape.usual, *(texts_of[name] for name in shape.examined)))
     return usual, found
 
 
-def _tokens(shape: Shape, columns: Mapping[str, Sequence[Value]], at: int) -> list[str]:
+def _tokens(shape: Shape, texts_of: Mapping[str, Sequence[Value]], at: int) -> list[str]:
     """Return a mark for each free column, that looks like its value where that matters."""
     tokens = {name: f"xq{number:03d}qxz" for number, name in enumerate(shape.free)}
     for name, look, forms in shape.looks:
         if name in tokens:
-            tokens[name] = forms[look(columns[name][at])] + tokens[name]
+            tokens[name] = forms[look(texts_of[name][at])] + tokens[name]
     for one, other in shape.same:
-        if columns[one][at] == columns[other][at]:
+        if texts_of[one][at] == texts_of[other][at]:
             tokens[other] = tokens[one]
     return [tokens[name] for name in shape.free]
 

@@ -105,3 +105,20 @@ def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.Monke
     fast.rows(Page(records, CONTEXT.get(name, {})))
     fast.rows(Page(records, CONTEXT.get(name, {})))
     assert len(mapped) < len(records), name
+
+
+@pytest.mark.parametrize("name", PROVIDER_NAMES)
+def test_columns_that_no_shape_names_decide_nothing(name: str) -> None:
+    """A column that the plain mapping begins to look at must be named, or templates would not see it."""
+    call, shape = joined_call(load(name)), joins_of(name)[joined_call(load(name)).name].shape
+    assert shape is not None
+    _, plain = schemas(name)
+    records = records_of(name, 24)[::7]
+    right = [*plain.rows(Page(records, CONTEXT.get(name, {})))]
+    named = {column.key for column in call.columns if column.name in shape.columns}
+    for column in call.columns:
+        if column.key not in named and column.key in records[0]:
+            for value in ("", "x", 7):
+                changed = [{**record, column.key: value} for record in records]
+                found = [*plain.rows(Page(changed, CONTEXT.get(name, {})))]
+                assert found == right, column.name

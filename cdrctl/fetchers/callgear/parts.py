@@ -91,10 +91,11 @@ _SHAPE = Shape(
     free=(
         *("id", "call_session_id", "employee_id", "employee_full_name", "employee_phone_number", "contact_full_name"),
         *("calling_phone_number", "called_phone_number", "virtual_phone_number", "group_id", "group_name", "action_id"),
-        *("call_records", "total_charge"),
+        *("call_records", "total_charge", "contact_phone_number"),
     ),
     times=("start_time", "connect_time"),
     lengths=("total_duration", "duration"),
+    same=(("contact_phone_number", "calling_phone_number"), ("contact_phone_number", "called_phone_number")),
     nested={"call_records": (_first, lambda recording: [recording])},
     examined=("start_time", "connect_time", "total_duration", "duration", "call_session_id", "call_records"),
     usual=_is_usual,

@@ -162,6 +162,7 @@ _SHAPE = Shape(
         ("target_number", _look, {"sip": "sip", "*": "*", "": ""}),
         ("target_extension", _look, {"sip": "sip", "*": "*", "": ""}),
     ),
+    same=(("call_id", "custom_data"),),
     nested={"custom_data": (_original, _as_custom)},
     examined=("date_epoch", "duration", "ring_time", "call_id"),
     usual=_is_usual,

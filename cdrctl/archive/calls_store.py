@@ -24,6 +24,7 @@ from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledger2 import is_retired
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import (
     DATE,
     PROFILE,
@@ -123,7 +124,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall) -> dict[str, Stor
         OSError: It cannot be read.
     """
     try:
-        plain = json.loads((folder_of(archive, profile) / STATE).read_bytes())
+        plain = json.loads(read_file(folder_of(archive, profile) / STATE))
         if plain["made"] != _made(legs):
             return {}
         return {

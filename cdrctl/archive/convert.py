@@ -24,12 +24,13 @@ from cdrctl.archive.erased import read_erased, write_erased
 from cdrctl.archive.fetching import header_of
 from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import reading_archive
-from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.layout2 import HIDDEN, READINGS
 from cdrctl.archive.ledger import FileEntry, KeptCall, lock, lock_file
 from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.owner import path_of
+from cdrctl.archive.presence import window_of
 from cdrctl.archive.retired import Retired, write_retired
 from cdrctl.archive.settings import settings_text
 from cdrctl.archive.status import call_of
@@ -167,7 +168,7 @@ class _Mark:
 
 def _read_mark(target: Path) -> _Mark | None:
     try:
-        plain = json.loads((target / CONVERSION).read_bytes())
+        plain = json.loads(read_file(target / CONVERSION))
         left = plain["left"]
         return _Mark(str(plain["from"]), str(plain["format"]), None if left is None else [str(one) for one in left])
     except (FileNotFoundError, NotADirectoryError):
@@ -284,6 +285,9 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
     new_path = job.new.path(kept.profile, kept.call, day)
     name = new_path.relative_to(job.new.folder).as_posix()
     stays = None if filed is None else filed._replace(path=name)
+    if day != UNKNOWN and window_of(job.old, day) is None:
+        job.done.left.append(Difference(relative, "is in a folder that is no day"))
+        return stays
     try:
         _copy_aside(path, new_path)
         file = _load(job.old, path)
@@ -380,9 +384,9 @@ def _carry_changed(job: _Job, day: str, path: Path, new_path: Path) -> None:
     The new file gets no readings beside it, so that it counts as changed, too, and the next sync merges it.
     """
     call = job.call or _unknown_call(job.kept)
-    whole = None if day == UNKNOWN else whole_day(datetime.fromisoformat(day).date(), job.old.zone)
+    whole = None if day == UNKNOWN else window_of(job.old, day)
     lines = recover(job.old, path, whole, call.alike, header_of(job.old, call)).file
-    _keep_aside(new_path.parent, path.name, path.read_bytes())
+    _keep_aside(new_path.parent, path.name, read_file(path))
     if not is_there(new_path) or job.only is None:
         _write_day(job, lines, new_path)
         (new_path.parent / READINGS).unlink(missing_ok=True)
@@ -391,7 +395,7 @@ def _carry_changed(job: _Job, day: str, path: Path, new_path: Path) -> None:
 def _copy_aside(path: Path, new_path: Path) -> None:
     """Copy the files that were moved aside on a day."""
     for one in sorted(path.parent.glob(f"*cdrs.*{ASIDE}*")):
-        _keep_aside(new_path.parent, one.name.partition(ASIDE)[0].removeprefix(HIDDEN), one.read_bytes())
+        _keep_aside(new_path.parent, one.name.partition(ASIDE)[0].removeprefix(HIDDEN), read_file(one))
 
 
 def _keep_aside(folder: Path, name: str, content: bytes) -> None:

@@ -24,6 +24,7 @@ from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledger2 import JsonLedger, day_of
 from cdrctl.archive.ledgers import RUNS, call_lock, creation_lock
 from cdrctl.archive.numbers import SHARED, Matches, is_same, numbers_in
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
@@ -229,7 +230,7 @@ def _mentions(path: Path, matches: Matches) -> bool:
 
 def _texts_of(path: Path) -> Iterable[str]:
     """Return the lines or the values of a file, by its content: its name may not tell."""
-    content = path.read_bytes()
+    content = read_file(path)
     if content.startswith(b"PAR1"):
         import pyarrow.parquet as pq  # its errors are ValueErrors or OSErrors
 

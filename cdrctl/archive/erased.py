@@ -21,6 +21,7 @@ from typing import Any
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import Entry, aware, milliseconds
 from cdrctl.archive.numbers import LONGEST, SHARED, Matches, has_number
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.store import Archive, make_folder, remove_temporary_files, replace_file, writing_archive
 from cdrctl.errors import OutputError
@@ -75,7 +76,7 @@ def read_erased(archive: Archive) -> Erased | None:
     """
     path = archive.folder / PATH
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(read_file(path))
         return Erased(bytes.fromhex(plain["key"]), [_number(one) for one in plain["numbers"]])
     except (FileNotFoundError, NotADirectoryError):
         return None

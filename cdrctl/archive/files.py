@@ -10,7 +10,7 @@ from cdrctl.archive import layout1, layout2
 from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile, file_in_memory
 from cdrctl.archive.intervals import Reading, overlap, whole_day
 from cdrctl.archive.recover import recover as recover1
-from cdrctl.archive.store import DATE, FIRST_LAYOUT, Archive, whose_in
+from cdrctl.archive.store import DATE, FIRST_LAYOUT, UNKNOWN, Archive, whose_in
 from cdrctl.windows import Window
 
 
@@ -90,8 +90,8 @@ def _are_of_day(archive: Archive, path: Path, readings: Sequence[Reading]) -> bo
     """Return whether readings can be those of a day's file, and not of a copy of another day's folder."""
     try:
         day = whole_day(date.fromisoformat(path.parent.name.removeprefix(DATE)), archive.zone)
-    except ValueError:  # records without a start, which any reading may bring
-        return not readings
+    except ValueError:  # records without a start, which any reading may bring, or a name that is no day
+        return not readings and path.parent.name == f"{DATE}{UNKNOWN}"
     return all(overlap(one.window, day) is not None for one in readings)
 
 

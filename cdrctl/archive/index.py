@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cdrctl import windows
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.opening import read_file
 from cdrctl.errors import OutputError
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window
@@ -64,7 +65,7 @@ _Index = tuple[int, list[Reading], list[tuple[int, int, bytes]], dict[bytes, dat
 def read_index(path: Path, sha256: str) -> _Index | None:
     """Return the header's length, the readings, the lines and the gone records of an index; None if it is damaged."""
     try:
-        head, _, packed = index_path(path, sha256).read_bytes().partition(b"\n")
+        head, _, packed = read_file(index_path(path, sha256)).partition(b"\n")
         described = json.loads(head)
         readings = [reading_of(one) for one in described["readings"]]
         gone = {bytes.fromhex(key): aware(at) for key, at in dict(described.get("gone", {})).items()}
@@ -78,7 +79,7 @@ def read_index(path: Path, sha256: str) -> _Index | None:
 def read_whose(path: Path, sha256: str) -> str:
     """Return whose records an index says that its file has, as `PROFILE/CALL`; empty if it does not say."""
     try:
-        head, _, _ = index_path(path, sha256).read_bytes().partition(b"\n")
+        head, _, _ = read_file(index_path(path, sha256)).partition(b"\n")
         return str(json.loads(head).get("of", ""))
     except (FileNotFoundError, ValueError, AttributeError, RecursionError):
         return ""

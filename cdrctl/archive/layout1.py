@@ -20,6 +20,7 @@ from typing import Any
 from cdrctl.archive.dayfile import Contents, DayFile, Row, file_in_memory, rows_of
 from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index, read_whose
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import (
     check_unchanged,
     compress,
@@ -41,7 +42,7 @@ def load(path: Path) -> DayFile | None:
         OSError: It cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return None
     sha256 = digest(content)
@@ -65,7 +66,7 @@ def load(path: Path) -> DayFile | None:
 
 def contents_of(path: Path) -> Contents | None:
     """Return the digest, the number of records and the readings of a day's file, or None without a matching index."""
-    sha256 = digest(path.read_bytes())
+    sha256 = digest(read_file(path))
     index = read_index(path, sha256)
     if index is None:
         return None

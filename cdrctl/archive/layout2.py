@@ -29,6 +29,7 @@ from cdrctl.archive.dayfile import Contents, DayFile, NewDay, Part, RecoveredFil
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.lateness import lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
+from cdrctl.archive.opening import open_file, read_file
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
     check_unchanged,
@@ -94,7 +95,7 @@ class _OpenFile:
     """A file that is closed when nobody reads it any more."""
 
     def __init__(self, path: Path) -> None:
-        self.file: BufferedReader = path.open("rb")
+        self.file: BufferedReader = open_file(path)
 
     def __del__(self) -> None:
         if hasattr(self, "file"):
@@ -133,7 +134,7 @@ def contents_of(path: Path) -> Contents | None:
 
 
 def _contents(path: Path) -> Contents | None:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return written_contents(path).get(hashlib.file_digest(file, "sha256").hexdigest())
 
 
@@ -338,7 +339,7 @@ def _recovered_rows(
     """Return the rows of a file that any program may have written, their header, and how many cannot be read."""
     if path.name.endswith(".parquet"):
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 return list(rows_in(path.name, file)), b"", 0
         except NotOursError:
             return [], b"", 1
@@ -386,7 +387,7 @@ def _own_row(fields: Mapping[str, Any], line: bytes) -> Row | None:
 def written_contents(path: Path) -> dict[str, Contents]:
     """Return the contents of a day's file by its digest; none if the file of readings is missing or damaged."""
     try:
-        plain = json.loads((path.parent / READINGS).read_bytes())
+        plain = json.loads(read_file(path.parent / READINGS))
         return {
             str(sha256): Contents(
                 str(sha256),

@@ -29,6 +29,7 @@ from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
 from cdrctl.archive.ledger_days import day_text, file_entry, parse_ledger, read_day, text_of
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
     CALL,
@@ -272,7 +273,7 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
     """
     path = ledger_path(archive, profile, call)
     try:
-        plain = parse_ledger(path.read_bytes())
+        plain = parse_ledger(read_file(path))
         begins = None if plain.begins is None else aware(plain.begins)
         result = CallLedger(text_of(plain.provider), begins)
         result.retired = _first_day_left(archive, profile, call, plain.retired)

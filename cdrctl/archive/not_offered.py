@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from cdrctl.archive.ledgers import AnyLedger
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import (
     CALL,
     FIRST_LAYOUT,
@@ -82,6 +83,6 @@ def _path(archive: Archive, profile: str, call: str) -> Path:
 
 def _reason_in(path: Path) -> str:
     try:
-        return str(json.loads(path.read_bytes())["reason"])
+        return str(json.loads(read_file(path))["reason"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "the provider does not have it"

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import (
     FIRST_LAYOUT,
     LAYOUT,
@@ -81,7 +82,7 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     """
     path = path_of(archive, profile)
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(read_file(path))
         named = {str(name): str(value) for name, value in dict(plain["account"]).items()}
         texts = [plain["provider"], plain["host"], plain.get("key", ""), plain.get("records", "")]
         provider, host, key, records = [text + "" for text in texts]  # TypeError unless all are texts

@@ -13,6 +13,7 @@ from typing import Any
 from cdrctl.archive.dayfile import RecoveredFile, file_in_memory, rows_of
 from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, index_lengths, milliseconds
 from cdrctl.archive.lines import Fields, FileLines, columns_of, fields_of, split_lines
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import Archive
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.windows import Window
@@ -55,7 +56,7 @@ def _count_strays(found: FileLines, placed: dict[bytes, int]) -> int:
 
 def text_of_file(path: Path) -> tuple[bytes, int]:
     """Return the text of a file as far as it can be decompressed, and 1 if some of it cannot, else 0."""
-    content = path.read_bytes()
+    content = read_file(path)
     if not path.name.endswith(".gz"):
         return content, 0
     parts: list[bytes] = []

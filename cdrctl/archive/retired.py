@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from cdrctl.archive.index import aware
+from cdrctl.archive.opening import read_file
 from cdrctl.archive.store import Archive, make_folder, remove_temporary_files, replace_file
 from cdrctl.errors import OutputError
 from cdrctl.windows import rfc3339
@@ -46,7 +47,7 @@ def read_retired(archive: Archive, profile: str, call: str) -> Retired | None:
     """
     path = retired_path(archive, profile, call)
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(read_file(path))
         begins = plain["begins"]
         return Retired(None if begins is None else aware(begins), date.fromisoformat(plain["before"]))
     except (FileNotFoundError, NotADirectoryError):

@@ -37,6 +37,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cdrctl import PROVIDERS, windows
+from cdrctl.archive.opening import read_file
 from cdrctl.errors import UsageError, did_you_mean
 
 NAME = "archive.toml"
@@ -122,7 +123,7 @@ def read_settings(path: Path) -> Settings:
         UsageError: It cannot be read, or has an unknown key or a wrong value.
     """
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = tomllib.loads(read_file(path).decode())
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:

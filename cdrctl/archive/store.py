@@ -29,6 +29,7 @@ from typing import BinaryIO
 from cdrctl import windows
 from cdrctl.archive import settings
 from cdrctl.archive.index import reading_archive
+from cdrctl.archive.opening import open_file, read_file
 from cdrctl.archive.settings import Settings, read_settings, settings_text
 from cdrctl.errors import IncompleteError, OutputError, UsageError
 from cdrctl.writers.access import keep_access
@@ -400,7 +401,7 @@ def set_aside(path: Path, prefix: str = "") -> Path:
 
 def _copy(path: Path, new: Path) -> None:
     """Copy a file durably under a new name."""
-    with path.open("rb") as file, stage_file(new, lambda out: shutil.copyfileobj(file, out)) as (temporary, _, _):
+    with open_file(path) as file, stage_file(new, lambda out: shutil.copyfileobj(file, out)) as (temporary, _, _):
         temporary.replace(new)
 
 
@@ -434,7 +435,7 @@ def size_of(path: str) -> int | None:
 def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it does not exist."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return None
 
@@ -442,7 +443,7 @@ def content_of(path: Path) -> bytes | None:
 def digest_of(path: Path) -> str | None:
     """Return the SHA-256 of a file in hexadecimal digits, or None if it does not exist."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None

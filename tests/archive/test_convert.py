@@ -161,18 +161,14 @@ def test_a_changed_file_is_named_and_the_next_sync_treats_it_as_in_the_old_archi
 def test_a_file_that_cannot_be_read_is_left_and_carried_over_later(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, read = bench.path(DAY), Path.read_bytes
-
-    def refuse(one: Path) -> bytes:
-        if one == path:
-            raise PermissionError(13, "denied")
-        return read(one)
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    path = bench.path(DAY)
+    path.rename(tmp_path / "moved")
+    os.mkfifo(path)
     done, new = converted(bench, tmp_path / "new")
     assert [one.path for one in done.left] == [f"acme/cdrs/date={DAY}/cdrs.jsonl"]
     assert not new.path(DAY).exists()
-    monkeypatch.undo()
+    path.unlink()
+    (tmp_path / "moved").rename(path)
     monkeypatch.setattr(converting, "call_of", lambda _kept: CALL)
     done, new = converted(bench, tmp_path / "new")
     assert (done.left, done.days) == ([], 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import signal
 import sqlite3
 import tempfile
 import threading
@@ -309,3 +311,43 @@ def test_temporary_files_that_cannot_be_written_are_no_bug(bench: Bench) -> None
     bench.fault = fault
     with pytest.raises(OutputError, match="temporary files"):
         bench.sync()
+
+
+@pytest.mark.parametrize("name", ["cdrs.jsonl", "_readings.json", "_account.json", "cdrs.json", "archive.toml"])
+def test_no_command_waits_for_a_pipe_in_the_place_of_a_file(shell: Shell, name: str) -> None:
+    """A pipe has no writer: a run that opens it as a file waits for ever."""
+    shell.run("sync", "acme", *INTO, "-f", "jsonl").ok()
+    path = min(shell.folder.glob(f"archive/**/{name}"))
+    path.unlink()
+    os.mkfifo(path)
+    limit = signal.signal(signal.SIGALRM, _waited)
+    signal.alarm(30)
+    try:
+        window = ("--since", "2026-11-11", "--until", "2026-11-12")
+        for words in (("verify", *INTO), ("voicenter", "cdrs", "--from", "archive", *window), ("sync", "acme", *INTO)):
+            assert shell.run(*words).code in {0, 2, 3, 6, 8}, words
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, limit)
+    assert path.is_fifo() or path.is_file()
+
+
+def _waited(*_: object) -> None:
+    raise AssertionError("it waits for a writer")
+
+
+def test_a_folder_that_is_no_day_stops_no_command(any_layout: Shell) -> None:
+    """Somebody copied a day, or the records without a start, under a name of their own."""
+    day = next(any_layout.folder.glob("archive/*acme/*cdrs/date=2026-11-11"))
+    shutil.copytree(day, day.with_name("date=2026-11-11 copy\n\x1b[31m"))
+    window = ("--since", "2026-11-11", "--until", "2026-11-12")
+    ran = any_layout.run("verify", *INTO)
+    assert ran.code == 3
+    assert "\x1b" not in ran.out + ran.err
+    assert len(ran.out.splitlines()) == 1
+    any_layout.run("voicenter", "cdrs", "--from", "archive", *window).ok()
+    any_layout.run("sync", "acme", *INTO).ok()
+    assert any_layout.run("archive", "convert", "archive", "new").code == 3
+    assert not list(any_layout.folder.glob("new/*/*/date=*copy*"))
+    assert any_layout.run("verify", "--rebuild", *INTO).code == 3
+    any_layout.run("voicenter", "cdrs", "--from", "archive", *window).ok()

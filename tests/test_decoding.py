@@ -6,13 +6,13 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl import PROVIDERS, writers
+from cdrctl import PROVIDERS, sandbox, writers
 from cdrctl.archive import canonical
 from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mend
@@ -397,3 +397,26 @@ def test_several_threads_may_use_one_decoder() -> None:
     with ThreadPoolExecutor(8) as threads:
         found = [*threads.map(lambda page: read(WEBEX, page, reader), pages)]
     assert [one is None or [*one["items"]] == page for one, page in zip(found, pages, strict=True)] == [True] * 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_records_of_the_sandbox_are_read_by_column(provider: str) -> None:
+    """Their identities, starts and rows are those of the same records read one by one."""
+    until = datetime(2026, 11, 20, tzinfo=UTC)
+    calls = [call for call in CALLS if call in load(provider).calls]
+    with sandbox.start(now=lambda: until, providers=[provider]) as running:
+        pages = {call.name: running.truth(provider, call.name, until - timedelta(days=1), until) for call in calls}
+    for call in calls:
+        plain = Page(pages[call.name], CONTEXT)
+        assert call.key_fields is not None
+        body = read(call, plain.records)
+        assert body is not None
+        batch = body["items"]
+        assert isinstance(batch, RecordBatch)
+        assert list(batch.starts_in(CONTEXT)) == [call.starts(one, CONTEXT) for one in plain.records]
+        assert list(batch.identities) == [*map(call.identity, plain.records)]
+        schema = native(call.columns, None, lambda _: None, call.expected)
+        table = schema.rows(Page(batch, CONTEXT))
+        assert isinstance(table, RowBatch)
+        assert [*table] == schema.rows(plain)

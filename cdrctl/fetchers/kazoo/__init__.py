@@ -18,7 +18,17 @@ from typing import Any
 
 from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.kazoo.answers import error_for, error_unless_whole, records_in
-from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, FILTERED, identity, interaction, interaction_start, start
+from cdrctl.fetchers.kazoo.columns import (
+    COLUMNS,
+    DOCUMENT,
+    FILTERED,
+    INTERACTION_KEY_FIELDS,
+    KEY_FIELDS,
+    identity,
+    interaction,
+    interaction_start,
+    start,
+)
 from cdrctl.fetchers.kazoo.common import GIVES, GIVES_DOCUMENT, common_cdr, common_document
 from cdrctl.fetchers.kazoo.listing import SETTLED, cdr, cdrs, interactions, legs, listing_path
 from cdrctl.fetchers.kazoo.ranges import rfc3339_of
@@ -138,6 +148,7 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start=start,
+            key_fields=KEY_FIELDS,
             alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
             further_context={"user": ""},
             timing=_TIMING,
@@ -162,6 +173,7 @@ PROVIDER = Provider(
             fetch=interactions,
             identity=interaction,
             stands_for_many=True,
+            key_fields=INTERACTION_KEY_FIELDS,
             start_in=interaction_start,
             alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
             further_context={"user": ""},

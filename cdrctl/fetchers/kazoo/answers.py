@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.http import Answer, beginning, error_of
+from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Record, check_records
 
 
@@ -59,10 +60,10 @@ def _own_status(body: Mapping[str, Any]) -> int:
     return int(code) if re.fullmatch("[1-5][0-9][0-9]", code, re.ASCII) else 500
 
 
-def records_in(answer: Answer) -> list[Record]:
+def records_in(answer: Answer) -> Sequence[Record]:
     """Return the records of a response."""
-    body = answer.body if isinstance(answer.body, dict) else {}
-    return check_records(body.get("data"), "data", TITLE)
+    data: Any = answer.body.get("data") if isinstance(answer.body, dict) else None
+    return data if key_columns(data) is not None else check_records(data, "data", TITLE)
 
 
 def next_key(answer: Answer) -> str | None:

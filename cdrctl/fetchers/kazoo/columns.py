@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdrctl.fetchers.mapping import LONGEST, impossible
 from cdrctl.placeholders import is_placeholder
+from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, fingerprint, pick
-from cdrctl.records.readers import gregorian_instant, read_gregorian_time, read_integer, read_units, unix_instant
+from cdrctl.records.readers import (
+    GREGORIAN_UNIX_OFFSET,
+    digits_as_integers,
+    gregorian_instant,
+    gregorian_texts,
+    read_gregorian_time,
+    read_integer,
+    read_units,
+    unix_instant,
+)
 
 
 def identity(record: Record) -> str:
@@ -86,12 +96,90 @@ def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | 
 
 def _start_by_id(record: Record) -> datetime | None:
     """Return the start of an interaction by its id, or None if the listed leg cannot be one of its first."""
-    match = re.match(r"([0-9]{11})-", str(pick(record, "interaction_id") or ""))
+    match = _INTERACTION.match(str(pick(record, "interaction_id") or ""))
     leg = start(record)
     if match is None or leg is None:
         return None
     begun = gregorian_instant(match[1])
-    return begun if timedelta(seconds=-1) < leg - begun <= timedelta(hours=1) else None
+    return begun if _is_of(leg, begun) else None
+
+
+_INTERACTION = re.compile("([0-9]{11})-")
+_JUST_BEFORE, _HOUR = timedelta(seconds=-1), timedelta(hours=1)
+
+
+def _is_of(leg: datetime, begun: datetime) -> bool:
+    """Return whether a leg that started at an instant can be one of the first of an interaction."""
+    return _JUST_BEFORE < leg - begun <= _HOUR
+
+
+_LENGTHS = {int, type(None)}
+_FIRST, _END = 946_684_800, 4_102_444_800
+"""The Unix seconds of the years 2000 and 2100, between which every call has started."""
+
+
+def are_possible(lengths: Sequence[Any]) -> bool:
+    """Return whether all lengths of legs, of which some may be missing, are integers and possible."""
+    known = [one for one in lengths if one is not None]
+    return set(map(type, lengths)) <= _LENGTHS and not (known and (impossible(min(known)) or impossible(max(known))))
+
+
+def _starts_of_legs(columns: Columns, _context: object = None) -> Sequence[datetime]:
+    """Return the start of each leg of rows.
+
+    Raises:
+        ValueError: The rows must be read one by one.
+    """
+    raw = columns["unix_timestamp"]
+    seconds = digits_as_integers(raw) if set(map(type, raw)) == {str} else None
+    if (
+        seconds is None
+        or min(seconds) < _FIRST
+        or max(seconds) >= _END
+        or not are_possible(columns["duration_seconds"])
+    ):
+        raise ValueError
+    return [datetime.fromtimestamp(one, UTC) for one in seconds]
+
+
+def _starts_by_ids(columns: Columns) -> Sequence[datetime]:
+    """Return the start of each interaction by its id.
+
+    Raises:
+        ValueError: The rows must be read one by one.
+    """
+    ids, legs = columns["interaction_id"], _starts_of_legs(columns)
+    if set(map(type, ids)) != {str} or not all(map(_INTERACTION.match, ids)):
+        raise ValueError
+    begun = [datetime.fromtimestamp(int(one[:11]) - GREGORIAN_UNIX_OFFSET, UTC) for one in ids]
+    if not all(_is_of(leg, start) for leg, start in zip(legs, begun, strict=True)):
+        raise ValueError
+    return begun
+
+
+def _interactions(columns: Columns) -> Sequence[str]:
+    """Return the identity of each interaction.
+
+    Raises:
+        ValueError: The rows must be read one by one.
+    """
+    _starts_by_ids(columns)
+    return columns["interaction_id"]
+
+
+KEY_FIELDS = KeyFields("id", "unix_timestamp", ("duration_seconds",), read_starts=_starts_of_legs)
+INTERACTION_KEY_FIELDS = KeyFields(
+    "id",
+    "interaction_id",
+    ("unix_timestamp", "duration_seconds"),
+    read_ids=_interactions,
+    read_starts=lambda columns, context: (_starts_of_legs if context.get("user") else _starts_by_ids)(columns),
+)
+
+
+def _unquoted(raw: Sequence[str], _context: object) -> Sequence[str] | None:
+    """Return texts of which none has a quote, or None."""
+    return None if '"' in "".join(raw) else raw
 
 
 def read_unquoted(raw: Any) -> str:
@@ -120,7 +208,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("callee_id_name", "callee_id_name", "text", "callee name"),
     Column("duration_seconds", "duration_seconds", "seconds", "seconds of the whole leg"),
     Column("billing_seconds", "billing_seconds", "seconds", "seconds since the answer"),
-    Column("timestamp", "timestamp", "time", "START of the leg", read=read_gregorian_time),
+    Column("timestamp", "timestamp", "time", "START of the leg", read=read_gregorian_time, read_texts=gregorian_texts),
     Column("hangup_cause", "hangup_cause", "text", "FreeSWITCH cause name"),
     Column("disposition", "disposition", "text", "who sent the SIP BYE"),
     Column("other_leg_call_id", "other_leg_call_id", "text", "leg bridged to this one"),
@@ -146,8 +234,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("unix_timestamp", "unix_timestamp", "integer", "start in Unix seconds"),
     Column("unix_timestamp_micro", "unix_timestamp_micro", "decimal", "start in Unix seconds with microseconds"),
-    Column("rfc_1036", "rfc_1036", "text", "start, RFC 1123 style", read=read_unquoted),
-    Column("iso_8601", "iso_8601", "text", "date of the start", read=read_unquoted),
+    Column("rfc_1036", "rfc_1036", "text", "start, RFC 1123 style", read=read_unquoted, read_texts=_unquoted),
+    Column("iso_8601", "iso_8601", "text", "date of the start", read=read_unquoted, read_texts=_unquoted),
     Column("iso_8601_combined", "iso_8601_combined", "time", "start"),
     Column("call_type", "call_type", "text", "billing tag, e.g. per_minute"),
     Column("rate", "rate", "money", "money per minute"),

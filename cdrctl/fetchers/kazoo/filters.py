@@ -14,8 +14,10 @@ from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, pick
 
 
-def filters_of(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]], bool], list[tuple[str, str]]]:
-    """Return the test that rows must pass, and the filters that only the server can apply.
+def filters_of(
+    given: Sequence[str],
+) -> tuple[Callable[[Record, Mapping[str, str]], bool] | None, list[tuple[str, str]]]:
+    """Return the test that rows must pass, if there is one, and the filters that only the server can apply.
 
     Crossbar's own filters skip rows at the turn of a month before May 2020, so fields of the rows are filtered here.
     """
@@ -43,7 +45,7 @@ def filters_of(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str
     def keep(row: Record, context: Mapping[str, str]) -> bool:
         return all(_passes(row, context, *one) for one in ours)
 
-    return keep, theirs
+    return keep if ours else None, theirs
 
 
 def _alternatives(wanted: str) -> list[str]:

@@ -11,11 +11,12 @@ from urllib.parse import quote
 from cdrctl.errors import TemporaryError, UsageError
 from cdrctl.fetchers import Once, always
 from cdrctl.fetchers.kazoo.answers import error_unless_whole, records_in
-from cdrctl.fetchers.kazoo.columns import length_of
+from cdrctl.fetchers.kazoo.columns import are_possible, length_of
 from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.fetchers.mapping import impossible
 from cdrctl.http import Answer, Client, Request
 from cdrctl.http.retry import TRIES, Patience
+from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Page, Record, pick
 from cdrctl.records.readers import GREGORIAN_UNIX_OFFSET, gregorian_instant, read_integer
 
@@ -49,7 +50,7 @@ class Run:
     path: str
     params: Sequence[tuple[str, str]]
     context: Mapping[str, str]
-    keep: Callable[[Record, Mapping[str, str]], bool]
+    keep: Callable[[Record, Mapping[str, str]], bool] | None
     by_interaction: bool
     longest_call: int
     page_size: int
@@ -68,7 +69,8 @@ class Run:
         as the user allows.
         """
         bounds = [("created_from", str(first)), ("created_to", str(last))]
-        ask = Request("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=error_unless_whole)
+        query = [*bounds, *params, *self.params]
+        ask = Request("GET", self.client.at(self.path), query, whole=error_unless_whole, records=("data",))
         patience = self.client.patience()
         if tries == TRIES:
             self.patience = patience
@@ -110,11 +112,16 @@ class Run:
                 if self.once(f"miscounted {self.path}"):
                     self.client.log("warning", f"{TITLE} reported {counted} rows for a page with {len(rows)}")
         self.doubted = self.doubted or doubts_lengths(self.client, rows, self.once)
-        return Page([row for row in rows if self.keep(row, self.context)], self.context)
+        if self.keep is not None:
+            rows = [row for row in rows if self.keep(row, self.context)]
+        return Page(rows, self.context)
 
 
 def doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always) -> bool:
     """Warn of a leg with an impossible length, once for all parts of a window; return whether there is one."""
+    batch = key_columns(legs)
+    if batch is not None and are_possible(batch.columns["duration_seconds"]):
+        return False
     wrong = next((leg for leg in legs if impossible(length_of(leg))), None)
     if wrong is not None and once("impossible length"):
         client.log(

@@ -90,13 +90,24 @@ values = st.one_of(
 )
 
 
+USUAL = {
+    "DateEpoch": 1_795_047_699,
+    "CdrType": 4,
+    "Date": "2026-11-19T00:21:39Z",
+    "unix_timestamp": "1795047699",
+    "duration_seconds": 3,
+    "interaction_id": "63962266899-x",
+    "start_time": "2026-11-19 00:21:39",
+}
+
+
 def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
     """Return pages of similar records, with odd values, missing fields and new fields."""
     assert call.key_fields is not None
     identity = call.key_fields.identity
     numbered = call.key_fields.numbered
     keys = list(dict.fromkeys(column.key for column in call.columns if not column.key.startswith("@")))
-    nothing = dict.fromkeys(keys, "")
+    nothing = {key: USUAL.get(key, "") for key in keys}
     usual = st.dictionaries(st.sampled_from(keys), texts, max_size=8)
     odd = st.dictionaries(st.sampled_from([*keys[::7], "Brand new"]), values, max_size=2)
     lacking = st.lists(st.sampled_from(keys), max_size=2)
@@ -221,6 +232,9 @@ def test_a_batch_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
 def test_raw_records_are_unchanged(call: Call, data: st.DataObject) -> None:
     page = data.draw(records_of(call))
     body = read(call, page, reader_of(call, raws=True, few=data.draw(fews)))
+    assert call.key_fields is not None
+    if call.key_fields.distinct and body is None:
+        return
     assert body is not None
     batch = body["items"]
     lines = written(raw(), [batch], "jsonl").split(b"\n")

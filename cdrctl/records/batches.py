@@ -35,6 +35,7 @@ class KeyFields:
         start: The start of its call, in ISO 8601 unless `read_starts` reads it.
         others: Further fields.
         numbered: Whether ids may be integers, too.
+        distinct: Whether a page with two records of one identity must be read record by record.
         counted: Whether the fetcher counts the different records of a page before they are decoded.
         read_ids: From columns to the identities of their records, if the id alone is not enough.
         read_starts: From columns and the context of their page to the start of each record's call, in UTC.
@@ -46,6 +47,7 @@ class KeyFields:
     start: str
     others: tuple[str, ...] = ()
     numbered: bool = False
+    distinct: bool = False
     counted: bool = False
     read_ids: Callable[[Columns], Sequence[str]] | None = None
     read_starts: Callable[[Columns, Mapping[str, str]], Sequence[datetime]] | None = None
@@ -67,7 +69,7 @@ def decode_plainly(text: bytes) -> Any:
     )
 
 
-def _utc_instants(raw: Sequence[str]) -> list[datetime]:
+def utc_instants(raw: Sequence[str]) -> list[datetime]:
     """Return the instants of ISO 8601 texts in UTC; ValueError if one of them is not."""
     try:
         found = list(map(datetime.fromisoformat, raw))
@@ -158,7 +160,7 @@ class RecordBatch(Sequence[Record]):
             ValueError: Some cannot be parsed: the records must be read one by one.
         """
         if self._starts is None:
-            self._starts = _utc_instants(self.columns[self.key_fields.start])
+            self._starts = utc_instants(self.columns[self.key_fields.start])
         return self._starts
 
     def starts_in(self, context: Mapping[str, str]) -> Sequence[datetime]:
@@ -178,7 +180,7 @@ class RecordBatch(Sequence[Record]):
         Raises:
             ValueError: Some cannot be parsed: the records must be read one by one.
         """
-        found = self.starts if key == self.key_fields.start else _utc_instants([*filter(None, self.columns[key])])
+        found = self.starts if key == self.key_fields.start else utc_instants([*filter(None, self.columns[key])])
         return (min(found), max(found)) if found else None
 
 

@@ -164,8 +164,10 @@ class BatchDecoder:
 
     def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
         page = self._page(array)
+        batch = page.key_columns if isinstance(page, BatchedPage) else page
+        if self._marks.distinct and len(set(batch.identities)) < len(batch):
+            raise ValueError("two records with one identity")
         if self._marks.counted:
-            batch = page.key_columns if isinstance(page, BatchedPage) else page
             batch.prints = [hash(bytes(raw)) for raw in _RAW.decode(array)]
         return page
 

@@ -292,7 +292,7 @@ _TEXTS_CACHED = 4096
 _NOTHING: frozenset[type] = frozenset()
 _TEXTS = frozenset({str, type(None)})
 _INTEGERS = frozenset({int, type(None)})
-_NUMBERS = _INTEGERS | {float}
+_SCALARS = _INTEGERS | {bool, float}
 _TYPED: Mapping[str, frozenset[type]] = {
     "integer": _INTEGERS,
     "seconds": _INTEGERS,
@@ -357,7 +357,7 @@ def _batch_rows(
                 return list(map(caches[at].__getitem__, texts)), False
         elif is_text(column) and kinds <= _INTEGERS:
             return ["" if value is None else str(value) for value in raw], True
-        elif column.read_in is None and kinds <= _NUMBERS:
+        elif column.read_in is None and kinds <= _SCALARS:
             texts = list(map(repr, raw))
             values = {text: one(at, value, {}) for text, value in dict(zip(texts, raw, strict=True)).items()}
             return list(map(values.__getitem__, texts)), False

@@ -16,7 +16,7 @@ from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
 from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, TooFastError, error_for
 from cdrctl.fetchers.voicenter.bounds import DAY, MINUTE, SECOND, whole_minute
-from cdrctl.fetchers.voicenter.columns import COLUMNS, NOTIFIED, identity, notification_identity
+from cdrctl.fetchers.voicenter.columns import COLUMNS, KEY_FIELDS, NOTIFIED, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import GIVES, TYPES, common_cdr, common_notification
 from cdrctl.fetchers.voicenter.listing import cdrs
 from cdrctl.fetchers.voicenter.notifications import notifications
@@ -95,6 +95,7 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start_in=start_in,
+            key_fields=KEY_FIELDS,
             alike=("date", "type", "cdr_type", "caller_number", "target_number"),
             timing=Timing(
                 lag=SETTLED,

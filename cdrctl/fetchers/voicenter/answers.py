@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers.voicenter.settings import TITLE
 from cdrctl.http import Answer, Client, error_of, published, said
+from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Record, check_records, pick
 from cdrctl.records.readers import read_integer
 
@@ -29,7 +30,7 @@ class Reply:
         full: Whether there are more than the response holds.
     """
 
-    records: list[Record]
+    records: Sequence[Record]
     full: bool = False
 
 
@@ -132,7 +133,8 @@ def read_reply(answer: Answer, client: Client) -> Reply:
     hits, returned = _count(answer.body, "TOTAL_HITS"), _count(answer.body, "RETURN_HITS")
     if held == [None] and not hits and not returned:
         return NOTHING
-    records = check_records(held[0] if held else None, "CDR_LIST", TITLE)
+    found: Any = held[0] if held else None
+    records: Sequence[Record] = found if key_columns(found) is not None else check_records(found, "CDR_LIST", TITLE)
     if returned is not None and returned != len(records):
         level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
         client.log(level, f"{TITLE} reported {returned} records in a response with {len(records)}")

@@ -9,7 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from cdrctl.fetchers.voicenter.zone import read_date, start
+from cdrctl.fetchers.voicenter.zone import own_starts, read_date, read_dates, start
+from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, Value, fingerprint, pick
 from cdrctl.records.readers import read_boolean, read_decimal, read_integer, read_iso_time, unix_instant
@@ -31,6 +32,32 @@ def identity(record: Record) -> str:
     return joined_text(
         pick(record, "CallID"), pick(record, "CdrType"), pick(record, "Type"), start(record)
     ) or fingerprint(record)
+
+
+def _identities(columns: Columns) -> Sequence[str]:
+    """Return the identity of each record.
+
+    Raises:
+        ValueError: The records must be read one by one.
+    """
+    numbers, kinds = columns["CdrType"], columns["Type"]
+    if set(map(type, numbers)) == {int}:
+        kinds = numbers
+    elif set(map(type, numbers)) != {type(None)} or set(map(type, kinds)) != {str}:
+        raise ValueError
+    words = {kind: f"{fold(kind) or kind or ''}" for kind in set(kinds)}
+    times = map(rfc3339, own_starts(columns))
+    return [f"{one}:{words[kind]}:{at}" for one, kind, at in zip(columns["CallID"], kinds, times, strict=True)]
+
+
+KEY_FIELDS = KeyFields(
+    "CallID",
+    "DateEpoch",
+    ("Date", "CdrType", "Type", "Duration"),
+    distinct=True,
+    read_ids=_identities,
+    read_starts=own_starts,
+)
 
 
 def notification_identity(record: Record) -> str:
@@ -82,7 +109,7 @@ _HASH = Column(
 
 # "Call log (Version 0.1)", parameter `fields`; page "Call Log", response fields.
 COLUMNS: tuple[Column, ...] = (
-    Column("date", "Date", "time", "start of the call", read_in=read_date),
+    Column("date", "Date", "time", "start of the call", read_in=read_date, read_texts=read_dates),
     Column("date_epoch", "DateEpoch", "integer", "start of the call as Unix seconds"),
     Column("type", "Type", "text", "type of the call; spelling varies"),
     Column("cdr_type", "CdrType", "integer", "number of the type"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cdrctl.fetchers import identities
 from cdrctl.fetchers.voicenter.answers import Reply
 from cdrctl.fetchers.voicenter.columns import identity
 from cdrctl.fetchers.voicenter.run import Run
@@ -14,6 +15,7 @@ from cdrctl.fetchers.voicenter.zone import (
     in_zone,
     offset_seconds,
     own_start,
+    proved_starts,
     repeated,
     wall_time,
     zone_named,
@@ -28,6 +30,9 @@ def pages(run: Run, reply: Reply) -> Iterator[Event]:
 
     Records that share call, type and date are in pages of their own.
     """
+    if proved_starts(reply.records) is not None:
+        yield from _group(reply.records, {})
+        return
     if run.zones.name is None and any(map(zoneless, reply.records)):
         yield from learn_zone(run, reply.records)
     by_offset: defaultdict[int, list[Record]] = defaultdict(list)
@@ -54,12 +59,12 @@ def _offset(run: Run, record: Record) -> int:
 
 def _group(records: Sequence[Record], context: Mapping[str, str]) -> Iterator[Page]:
     """Yield one page, and a page for each further record with the same call, type and date."""
+    if len(set(identities(records, identity))) == len(records):
+        yield Page(records, context)
+        return
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[identity(record)].append(record)
-    if len(groups) == len(records):
-        yield Page(records, context)
-        return
     plain: list[tuple[str, Record]] = []
     others: list[tuple[str, Record]] = []
     for group in groups.values():

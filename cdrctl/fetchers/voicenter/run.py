@@ -14,7 +14,7 @@ from cdrctl.fetchers.voicenter.answers import NOTHING, FullError, RangeError, Re
 from cdrctl.fetchers.voicenter.bounds import DAY, MINUTE, SECOND, Bounds, whole_minute
 from cdrctl.fetchers.voicenter.columns import FIELDS
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.fetchers.voicenter.zone import span, talk
+from cdrctl.fetchers.voicenter.zone import proved_starts, span, talks
 from cdrctl.fetchers.voicenter.zone_evidence import ZoneEvidence, evidence_for
 from cdrctl.http import Answer, Client, Request
 from cdrctl.records.events import Record
@@ -117,7 +117,10 @@ class Run:
     def _holds(self, reply: Reply, since: datetime, lo: datetime, hi: datetime, unit: timedelta) -> bool:
         return self.bounds.hold(self._starts(reply), since, lo, hi, unit)
 
-    def _starts(self, reply: Reply) -> list[datetime]:
+    def _starts(self, reply: Reply) -> Sequence[datetime]:
+        proved = proved_starts(reply.records)
+        if proved is not None:
+            return proved
         return [at for at in map(self.zones.start, reply.records) if at is not None]
 
     def ask(self, since: datetime, until: datetime, *, listed: bool = True) -> Reply:
@@ -151,8 +154,10 @@ class Run:
         return at is None or (at - MINUTE <= until and since <= at + span(record) + SETTLED + MINUTE)
 
     def _learn(self, reply: Reply, since: datetime, until: datetime) -> None:
-        starts = ((record, self.zones.start(record)) for record in reply.records)
-        self.bounds.learn(reply, [(at, at + talk(record)) for record, at in starts if at is not None], since, until)
+        proved = proved_starts(reply.records)
+        starts = proved if proved is not None else [*map(self.zones.start, reply.records)]
+        calls = zip(starts, talks(reply.records), strict=True)
+        self.bounds.learn(reply, [(at, at + length) for at, length in calls if at is not None], since, until)
 
     def _answer(self, search: Mapping[str, Any]) -> Answer:
         """Return the response to a search, with fewer fields if this host refuses some of them."""
@@ -179,7 +184,7 @@ class Run:
             ProviderError: It is a web page.
         """
         try:
-            return self.client.ask(Request("POST", self.settings.base_url, json=body))
+            return self.client.ask(Request("POST", self.settings.base_url, json=body, records=("CDR_LIST",)))
         except TemporaryError as error:
             if error.code == "web_page":
                 raise ProviderError(

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from cdrctl import windows
 from cdrctl.placeholders import FIRST_YEAR
+from cdrctl.records.batches import Columns, key_columns, utc_instants
 from cdrctl.records.events import Record, pick
-from cdrctl.records.readers import iso_instant, read_integer, read_iso_time, unix_instant
+from cdrctl.records.readers import canonical_instants, iso_instant, read_integer, read_iso_time, unix_instant
 from cdrctl.windows import rfc3339
 
 ISRAEL = "Asia/Jerusalem"
@@ -56,6 +57,38 @@ def own_start(record: Record) -> datetime | None:
     if isinstance(date, str) and _ZONE.search(date):
         with suppress(ValueError):
             return iso_instant(date)
+    return None
+
+
+_FIRST, _END = 946_684_800, 4_102_444_800
+"""The Unix seconds of the years 2000 and 2100, between which every call has started."""
+
+
+def own_starts(columns: Columns, _context: object = None) -> Sequence[datetime]:
+    """Return the start of each record, which all prove it alike: by `DateEpoch`, or by a `Date` in UTC.
+
+    Raises:
+        ValueError: The records must be read one by one.
+    """
+    epochs, dates = columns["DateEpoch"], columns["Date"]
+    kinds = set(map(type, epochs))
+    if kinds == {int} and min(epochs) >= _FIRST and max(epochs) < _END:
+        return [datetime.fromtimestamp(epoch, UTC) for epoch in epochs]
+    if kinds != {type(None)}:
+        raise ValueError
+    return utc_instants(dates)
+
+
+def proved_starts(records: Sequence[Record]) -> Sequence[datetime] | None:
+    """Return the start of each record if all are read by column, prove it, and have no time without a zone."""
+    batch = key_columns(records)
+    if batch is None:
+        return None
+    dates = batch.columns["Date"]
+    if not set(map(type, dates)) <= {str, type(None)} or not all(map(_ZONE.search, filter(None, dates))):
+        return None
+    with suppress(ValueError):
+        return batch.starts_in({})
     return None
 
 
@@ -100,6 +133,11 @@ def read_date(raw: Any, context: Mapping[str, str]) -> str:
     return rfc3339(iso_instant(raw) - offset)
 
 
+def read_dates(raw: Sequence[str], context: Mapping[str, str]) -> Sequence[str] | None:
+    """Return dates as `read_date` does, or None if the page has an offset or one has another form."""
+    return None if _context_offset(context) else canonical_instants(raw)
+
+
 def _context_offset(context: Mapping[str, str]) -> timedelta:
     return timedelta(seconds=int(context.get(OFFSET, "0")))
 
@@ -132,6 +170,15 @@ def span(record: Record) -> timedelta:
 def talk(record: Record) -> timedelta:
     """Return the length of talk, a day at most; it is never longer than the call."""
     return _seconds(record, "Duration")
+
+
+def talks(records: Sequence[Record]) -> Sequence[timedelta]:
+    """Return the length of talk of each record."""
+    batch = key_columns(records)
+    lengths = batch.columns["Duration"] if batch is not None else ()
+    if set(map(type, lengths)) == {int}:
+        return [timedelta(seconds=min(max(one, 0), _DAY_SECONDS)) for one in lengths]
+    return [*map(talk, records)]
 
 
 def _seconds(record: Record, name: str) -> timedelta:

@@ -12,6 +12,7 @@ from cdrctl.fetchers.voicenter.zone import (
     beyond,
     in_zone,
     own_start,
+    proved_starts,
     shown,
     start,
     wall_time,
@@ -54,6 +55,8 @@ class ZoneEvidence:
 
     def learn(self, records: Sequence[Record], until: datetime, now: datetime) -> None:
         """Learn from the records of a request that ended at `until`; `now` is the provider's time."""
+        if proved_starts(records) is not None:
+            return
         self.shown |= shown(records)
         candidates = (self.name,) if self.name is not None else (ISRAEL, "UTC")
         for record in records:

@@ -17,11 +17,18 @@ _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
 
 
-def contents_of(records: Sequence[Record]) -> Sequence[int]:
-    """Return a 64-bit fingerprint of each record's content; those of batches compare only with each other."""
+def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence[int]:
+    """Return a 64-bit fingerprint of each record's content.
+
+    A record has the same one whether its page was read by column or not, if `keys` are those of the call's columns as
+    `columns.keys_of` returns them, and if its JSON text is not needed.
+    """
     if isinstance(records, BatchedPage):
-        return [one for part in records.batches() for one in contents_of(part)]
-    if not isinstance(records, RecordBatch):
+        return [one for part in records.batches() for one in contents_of(part, keys)]
+    if not isinstance(records, RecordBatch) or (records.raws is not None and records.key_fields.distinct):
+        if keys:
+            known = frozenset(keys)
+            return [_content_of(record, keys, known) for record in records]
         return [hash(_dump(sorted(record.items()))) for record in records]
     if records.raws is not None:
         return [hash(bytes(raw)) for raw in records.raws]
@@ -64,14 +71,16 @@ def key_contents_of(records: Sequence[Record]) -> Sequence[int]:
     return found
 
 
+def _content_of(record: Record, keys: Sequence[str], known: frozenset[str]) -> int:
+    """Return the fingerprint that a record would have in a batch: an empty text stands for null and no value."""
+    found = hash(tuple("" if (value := record.get(key)) is None else _hashable(value) for key in keys))
+    for key, value in record.items():
+        if key not in known:
+            found ^= hash(_dump((key, value)))
+    return found
+
+
 _CONTAINERS = {list, dict}
-
-
-def counted_contents_of(records: Sequence[Record]) -> Sequence[int]:
-    """Return a fingerprint of each record for counting the different records of pages that are not decoded yet."""
-    batch = records.key_columns if isinstance(records, BatchedPage) else records
-    prints = batch.prints if isinstance(batch, RecordBatch) else None
-    return contents_of(records) if prints is None else prints
 
 
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:

@@ -15,11 +15,13 @@ from hypothesis import given, strategies as st
 from cdrctl import PROVIDERS, sandbox, writers
 from cdrctl.archive import canonical
 from cdrctl.conditions.language import read_condition
+from cdrctl.contents import contents_of
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mend
 from cdrctl.export.rows import starts_of
 from cdrctl.export.selection import Selection, row_filter
 from cdrctl.fetchers import Call, identities, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
+from cdrctl.records.columns import keys_of
 from cdrctl.records.decoding import MOST_REFITS, BatchDecoder
 from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema, common, native, raw
@@ -223,6 +225,21 @@ def test_a_batch_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
     assert said == [{key: value for key, value in one.items() if value not in ("", None)} for one in page]
     assert list(batch[1:]) == list(batch)[1:]
     assert batch[-1] == list(batch)[-1]
+
+
+@pytest.mark.thin
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.columns[0].name + call.name)
+@given(data=st.data())
+@examples(40)
+def test_a_record_has_the_same_fingerprint_on_a_page_that_is_read_record_by_record(
+    call: Call, data: st.DataObject
+) -> None:
+    """Otherwise a record that comes on a page of each kind would be written twice."""
+    page = data.draw(records_of(call))
+    body = read(call, page, reader_of(call, few=data.draw(fews)))
+    keys = keys_of(call.columns)
+    if body is not None:
+        assert list(contents_of(body["items"], keys)) == list(contents_of(page, keys))
 
 
 @pytest.mark.thin

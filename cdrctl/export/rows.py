@@ -16,6 +16,7 @@ from cdrctl.export.parallel import new_once
 from cdrctl.fetchers import Call, identities, possible_start, span_of
 from cdrctl.mending import mender
 from cdrctl.records.batches import RecordBatch, batches, key_columns
+from cdrctl.records.columns import keys_of
 from cdrctl.records.events import Checkpoint, Event, File, Gap, Note, Page, Record, Row
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import Window, rfc3339
@@ -144,7 +145,7 @@ def _window_filter(
     call: Call, window: Window | None, tally: Tally, log: Log, present: Callable[[], datetime] | None
 ) -> Callable[[Page], Page]:
     """Return a function that leaves in a page the records that are of the window and have not come before."""
-    seen = DuplicateFilter()
+    seen, fields = DuplicateFilter(), keys_of(call.columns) if call.key_fields is not None else ()
     once = new_once()
 
     def clean(page: Page) -> Page:
@@ -159,7 +160,7 @@ def _window_filter(
             at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
             records, span = _only(records, at), _span([starts[one] for one in at])
         keys = run_keys(page.context, identities(records, call.identity))
-        fresh = seen.new_positions(keys, span, None if call.stands_for_many else contents_of(records))
+        fresh = seen.new_positions(keys, span, None if call.stands_for_many else contents_of(records, fields))
         if fresh is None:
             return Page(records, page.context)
         tally.duplicates += len(keys) - len(fresh)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cdrctl.contents import counted_contents_of
+from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.fetchers import NO_CONTEXT, identities, span_of
 from cdrctl.http import Total
@@ -63,6 +63,7 @@ class Readings:
 
     Args:
         identity: From a record to its id.
+        keys: The provider's keys of the columns, as `columns.keys_of` returns them.
         last: The last reading.
         number: How many readings there were, with the last one.
         most: The highest total that came with any page.
@@ -70,6 +71,7 @@ class Readings:
     """
 
     identity: Callable[[Record], str]
+    keys: Sequence[str] = ()
     last: Reading = field(default_factory=Reading)
     number: int = 0
     most: int = 0
@@ -97,7 +99,7 @@ class Readings:
     def add(self, page: Sequence[Record], total: Total, context: Mapping[str, str] = NO_CONTEXT) -> None:
         """Count the records of a page with a context, and the total that came with it."""
         reading, before = self.last, self.last.records
-        ids, contents, span = identities(page, self.identity), counted_contents_of(page), span_of(page, context)
+        ids, contents, span = identities(page, self.identity), contents_of(page, self.keys), span_of(page, context)
         reading.seen.new_positions(ids, span, contents)
         if self._seen is not None and self._seen is not reading.seen:
             self._seen.new_positions(ids, span, contents)

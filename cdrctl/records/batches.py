@@ -36,7 +36,6 @@ class KeyFields:
         others: Further fields.
         numbered: Whether ids may be integers, too.
         distinct: Whether a page with two records of one identity must be read record by record.
-        counted: Whether the fetcher counts the different records of a page before they are decoded.
         read_ids: From columns to the identities of their records, if the id alone is not enough.
         read_starts: From columns and the context of their page to the start of each record's call, in UTC.
 
@@ -48,7 +47,6 @@ class KeyFields:
     others: tuple[str, ...] = ()
     numbered: bool = False
     distinct: bool = False
-    counted: bool = False
     read_ids: Callable[[Columns], Sequence[str]] | None = None
     read_starts: Callable[[Columns, Mapping[str, str]], Sequence[datetime]] | None = None
 
@@ -90,10 +88,9 @@ class RecordBatch(Sequence[Record]):
         unknown: The keys that no column of the call has; a record without one has ABSENT there.
         length: How many records.
         raws: The JSON text of each record, if it is needed.
-        prints: A fingerprint of the JSON text of each record, if it is needed.
     """
 
-    __slots__ = ("_starts", "columns", "key_fields", "length", "prints", "raws", "texts", "unknown")
+    __slots__ = ("_starts", "columns", "key_fields", "length", "raws", "texts", "unknown")
 
     def __init__(
         self,
@@ -111,7 +108,6 @@ class RecordBatch(Sequence[Record]):
         self._starts: Sequence[datetime] | None = None
         self.length = length
         self.raws = raws
-        self.prints: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return self.length

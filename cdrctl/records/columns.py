@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,6 +80,11 @@ def _read_event(read: Callable[..., Value], raw: Any, *context: Mapping[str, str
 def is_text(column: Column) -> bool:
     """Return whether a column holds unparsed text."""
     return column.kind == "text" and column.read in {None, read_text} and column.read_in is None
+
+
+def keys_of(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Return the provider's keys of columns that take a whole field of the record, each once, in order."""
+    return tuple(dict.fromkeys(one.key for one in columns if not one.key.startswith("@") and "." not in one.key))
 
 
 def snake_case(key: str) -> str:

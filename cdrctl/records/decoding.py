@@ -21,7 +21,7 @@ import pydantic_core
 
 from cdrctl.damage import shallow
 from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, decode_plainly
-from cdrctl.records.columns import Column, is_text
+from cdrctl.records.columns import Column, is_text, keys_of
 from cdrctl.records.events import Record
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -104,7 +104,7 @@ class BatchDecoder:
         self._few = few
         plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
         self._marked = tuple(dict.fromkeys((marks.identity, marks.start, *marks.others)))
-        self._known = (*plain,)
+        self._known = keys_of(columns)
         self._folded = {name.casefold() for name in self._known}
         ids = frozenset({marks.identity})
         self._numbers = ids if marks.numbered else frozenset[str]()
@@ -167,8 +167,6 @@ class BatchDecoder:
         batch = page.key_columns if isinstance(page, BatchedPage) else page
         if self._marks.distinct and len(set(batch.identities)) < len(batch):
             raise ValueError("two records with one identity")
-        if self._marks.counted:
-            batch.prints = [hash(bytes(raw)) for raw in _RAW.decode(array)]
         return page
 
     def _page(self, array: memoryview) -> RecordBatch | BatchedPage:

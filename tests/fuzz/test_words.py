@@ -121,7 +121,7 @@ def test_any_filter_is_read_or_refused(given_words: list[str], rows: list[dict[s
     with suppress(UsageError):
         keep, _ = kazoo.filters.filters_of(given_words)
         for row in rows:
-            assert keep(row, {"account_id": "a", "currency": "USD", "user": ""}) in {True, False}
+            assert keep is None or keep(row, {"account_id": "a", "currency": "USD", "user": ""}) in {True, False}
     for text in given_words:
         with suppress(UsageError):
             portsip.listing._check_brackets(text)

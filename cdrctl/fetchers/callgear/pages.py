@@ -52,7 +52,7 @@ def read_span(report: Report, span: Span) -> Generator[Event, None, bool]:
     Rows of one second are in no fixed order, and rows may come and go while the pages are read. So records are counted,
     and the span is read once more if they are not as many as the total, or if that changed.
     """
-    readings = Readings(report.identity)
+    readings = Readings(report.identity, report.keys)
 
     def tell() -> None:
         report.account.client.log(

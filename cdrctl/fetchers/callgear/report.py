@@ -11,12 +11,14 @@ from cdrctl.errors import UsageError
 from cdrctl.fetchers import Query
 from cdrctl.fetchers.callgear.account import Account, metadata_of
 from cdrctl.fetchers.callgear.answers import UnknownParameterError
-from cdrctl.fetchers.callgear.fields import Field
+from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, LEG_COLUMNS
+from cdrctl.fetchers.callgear.fields import CALLS, LEGS, Field
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.http import Total, read_total
 from cdrctl.records.batches import key_columns
-from cdrctl.records.events import Record, check_records, fingerprint
+from cdrctl.records.columns import keys_of
+from cdrctl.records.events import Record, check_records
 
 LARGEST_PAGE = 10_000
 """The largest `limit` ("Paging")."""
@@ -39,6 +41,7 @@ class Report:
         by_end: Whether a record proved that the service selects calls by their end.
         doubted: Whether the user was warned that totals are wrong.
         by_column: Whether its records may be read by column.
+        keys: The keys of all fields, if its records may be read by column.
     """
 
     account: Account
@@ -55,6 +58,7 @@ class Report:
     by_end: bool = False
     doubted: bool = False
     by_column: bool = False
+    keys: Sequence[str] = ()
 
     def doubt(self) -> None:
         """Warn, once, that the totals of this listing are wrong."""
@@ -149,6 +153,7 @@ def report_of(
     if chosen and "extra" not in chosen:  # only these, and those of identity and start
         needed = chosen | {"id", "call_session_id", "start_time"}
         fields = [one for one in fields if one.name in needed]
+    columns = {LEGS: LEG_COLUMNS, CALLS: CALL_COLUMNS}.get(tuple(known), ())
     return Report(
         account=account,
         method=method,
@@ -158,5 +163,6 @@ def report_of(
         sort=sorting(known, options["orderby"]),
         page_size=size,
         identity=identity,
-        by_column=identity is not fingerprint,  # the columns of the costs, which legs may get, are not the legs'
+        by_column=bool(columns),
+        keys=keys_of(columns),
     )

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from cdrctl.errors import CdrctlError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import CLOCK_TOLERANCE, Once, Query, always, possible_start
 from cdrctl.fetchers.portsip.answers import items_in, total_in
-from cdrctl.fetchers.portsip.columns import identity, start
+from cdrctl.fetchers.portsip.columns import CALLLOGS, CDRS, identity, start
 from cdrctl.fetchers.portsip.details import with_costs
 from cdrctl.fetchers.portsip.requests import listing_url, quoted_text, written_instant
 from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
 from cdrctl.fetchers.readings import Reading, Readings, read_again
 from cdrctl.http import Client, Request, Total, by_offset, in_halves
 from cdrctl.records.batches import key_columns
+from cdrctl.records.columns import keys_of
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, halve, rfc3339, tile
 
@@ -301,7 +302,8 @@ def _read_once(listing: Run, window: Window | None, readings: Readings) -> Gener
 
 def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
     """Yield the pages of a window, or of all records; read them again while records are missing and new ones come."""
-    readings, name = Readings(identity), _name(listing, window)
+    keys = keys_of(CALLLOGS if listing.path == "/calllogs" else CDRS)
+    readings, name = Readings(identity, keys), _name(listing, window)
 
     def tell() -> None:
         listing.client.log("note", f"calls were added or removed while {name} was read: reading it again")

@@ -21,11 +21,11 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
     """Return a 64-bit fingerprint of each record's content.
 
     A record has the same one whether its page was read by column or not, if `keys` are those of the call's columns as
-    `columns.keys_of` returns them, and if its JSON text is not needed.
+    `columns.keys_of` returns them. Raw records are compared by their text, unless the call's requests overlap.
     """
     if isinstance(records, BatchedPage):
         return [one for part in records.batches() for one in contents_of(part, keys)]
-    if not isinstance(records, RecordBatch) or (records.raws is not None and records.key_fields.distinct):
+    if not isinstance(records, RecordBatch) or (records.raws is not None and records.key_fields.overlapping):
         if keys:
             known = frozenset(keys)
             return [_content_of(record, keys, known) for record in records]

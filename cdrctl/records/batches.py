@@ -35,6 +35,8 @@ class KeyFields:
         start: The start of its call, in ISO 8601 unless `read_starts` reads it.
         others: Further fields.
         numbered: Whether ids may be integers, too.
+        overlapping: Whether requests overlap, so that a record may come on a page of raw records and on another one:
+            raw records are then compared by their content.
         distinct: Whether a page with two records of one identity must be read record by record.
         read_ids: From columns to the identities of their records, if the id alone is not enough.
         read_starts: From columns and the context of their page to the start of each record's call, in UTC.
@@ -46,6 +48,7 @@ class KeyFields:
     start: str
     others: tuple[str, ...] = ()
     numbered: bool = False
+    overlapping: bool = False
     distinct: bool = False
     read_ids: Callable[[Columns], Sequence[str]] | None = None
     read_starts: Callable[[Columns, Mapping[str, str]], Sequence[datetime]] | None = None

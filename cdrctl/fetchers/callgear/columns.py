@@ -42,7 +42,7 @@ def _starts(columns: Columns, context: Mapping[str, str]) -> Sequence[datetime]:
     return found
 
 
-KEY_FIELDS = KeyFields("id", "start_time", numbered=True, read_starts=_starts)
+KEY_FIELDS = KeyFields("id", "start_time", numbered=True, overlapping=True, read_starts=_starts)
 
 
 def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:

@@ -167,7 +167,7 @@ def _interactions(columns: Columns) -> Sequence[str]:
     return columns["interaction_id"]
 
 
-KEY_FIELDS = KeyFields("id", "unix_timestamp", ("duration_seconds",), read_starts=_starts_of_legs)
+KEY_FIELDS = KeyFields("id", "unix_timestamp", ("duration_seconds",), overlapping=True, read_starts=_starts_of_legs)
 INTERACTION_KEY_FIELDS = KeyFields(
     "id",
     "interaction_id",

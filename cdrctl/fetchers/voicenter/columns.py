@@ -54,6 +54,7 @@ KEY_FIELDS = KeyFields(
     "CallID",
     "DateEpoch",
     ("Date", "CdrType", "Type", "Duration"),
+    overlapping=True,
     distinct=True,
     read_ids=_identities,
     read_starts=own_starts,

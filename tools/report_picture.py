@@ -16,10 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "pictures" / "report.png"
-COMMAND = 'cdrctl report -p sandbox --since 7d --until today --title "Calls of the week" -o report.html'
+COMMAND = 'cdrctl report -p sandbox --since "last week" --until "this week" --title "Calls of last week" -o report.html'
 """What the page shows above the picture."""
 
-WIDTH, HEIGHT = 900, 760
+WIDTH, HEIGHT = 900, 960
 """The part of the page that is shown, from its top."""
 
 

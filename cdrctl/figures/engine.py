@@ -131,10 +131,24 @@ class Calls:
             self._told[column] = frozenset(name for (name,) in found)
         return self._told[column]
 
-    def _without_wait(self, where: str) -> int:
-        """Return how many calls came through a queue or a group, and do not tell how long they waited."""
-        whose = f"{where or 'WHERE true'} AND queue IS NOT NULL AND queue_wait_seconds IS NULL"
-        return int(self.rows(f"SELECT count(*) FROM all_calls {whose}")[0][0])
+    def _left_out(self, one: Figure, without: Mapping[str, str], where: str) -> str:
+        """Return what a figure leaves out: providers, with their reasons, and calls that do not tell what it needs."""
+        found = []
+        if without:
+            found.append(f"without {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
+        lacking = {
+            "queue_wait_seconds": (
+                "queue IS NOT NULL AND ",
+                "of queues or groups whose waiting is not told are left out",
+            ),
+            "cost": ("", "without a cost are not in it"),
+        }
+        if one.needs in lacking:
+            of, what = lacking[one.needs]
+            whose = f"{where or 'WHERE true'} AND {of}{one.needs} IS NULL"
+            count = self.rows(f"SELECT count(*) FROM all_calls {whose}")[0][0]
+            found += [f"{count} calls {what}"] * bool(count)
+        return "; ".join(found)
 
     def measure(
         self, one: Figure, keys: Sequence[Key], parameters: Mapping[str, Any], untold: Mapping[str, str]
@@ -169,12 +183,9 @@ class Calls:
             cursor = self._connection.execute(text, given)
             names_of = [str(described[0]) for described in cursor.description]
             rows = cursor.fetchall()
-        reasons = "; ".join(dict.fromkeys(untold[name] for name in without))
-        why = f"without {', '.join(without)}: {reasons}" if without else ""
-        if one.needs == "queue_wait_seconds" and (unknown := self._without_wait(where)):
-            why = "; ".join(
-                filter(None, (why, f"{unknown} calls of queues or groups whose waiting is not told are left out"))
-            )
+        why = self._left_out(one, {name: untold[name] for name in without}, where)
+        if not rows and not keys:
+            yield Measured(one, (), None, None, None, one.unit, why or "there are no such calls")
         for row in rows:
             yield _measured(one, dict(zip(names_of, row, strict=True)), len(keys), why)
 

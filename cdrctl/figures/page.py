@@ -23,6 +23,7 @@ h2{font-size:1.25rem;margin:0 0 .6rem}section{margin:0 0 2.5rem}.note{color:var(
 .cards div{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
 .cards dt{font-size:.9rem;color:var(--soft)}.cards dd{margin:0}.cards .value{font-size:1.5rem;font-weight:600;
 line-height:1.3}.cards .of{font-size:.85rem;color:var(--soft)}
+@media(min-width:44rem){.cards{grid-template-columns:repeat(3,1fr)}}
 .warning{border-left:4px solid var(--c4);background:var(--card);padding:.6rem 1rem;margin:.6rem 0}
 table{border-collapse:collapse;width:100%;font-size:.9rem;overflow-wrap:break-word}
 caption{text-align:left;color:var(--soft);padding:.3rem 0}

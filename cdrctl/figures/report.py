@@ -26,6 +26,9 @@ MOST = 20
 _DAYS_SHOWN, _WEEKS_SHOWN = 62, 80
 """The most days, and the most weeks, that have a bar each; beyond them, months have."""
 
+_WHOLE_DAY = 23
+"""Hours of the shortest day, on which clocks are set forward."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = tuple(f"{hour:02d}" for hour in range(24))
 _QUEUE_FIGURES = ("calls", "service_level", "abandonment", "asa")
@@ -185,7 +188,9 @@ def _outcomes(calls: Calls, known: Known) -> Section:
             there[name_of(day), outcome] += count
     groups = list(dict.fromkeys(map(name_of, days)))
     series = {one.replace("_", " "): [there[group, one] for group in groups] for one in OUTCOMES}
-    return Section(title, stacked_bars(f"Calls of each {of}, by outcome", of, groups, series))
+    cut = [day for day, _, asked in known.days if asked < _WHOLE_DAY and day not in known.left_out]
+    note = f"The period has only a part of {' and of '.join(cut)}." if cut else ""
+    return Section(title, stacked_bars(f"Calls of each {of}, by outcome", of, groups, series), note)
 
 
 def _periods(days: Sequence[str]) -> tuple[str, Callable[[str], str]]:

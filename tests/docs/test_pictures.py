@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import FENCE, pages
+from tests.docs.blocks import FENCE, ROOT, pages
+from tools import report_picture
 from tools.pictures import FOLDER, PICTURES, Picture
 
 IMAGE = re.compile(r"^!\[[^\]]*\]\((?P<path>[^)]*pictures/[^)]*\.svg)\)$", re.MULTILINE)
+
+PHOTO = re.compile(IMAGE.pattern.replace("svg", "png"), re.MULTILINE)
 
 
 def screen(svg: str) -> list[str]:
@@ -32,6 +35,15 @@ def in_block(kind: str, text: str) -> list[str]:
     """Return the commands of a block: lines after `$ ` in a console, else all lines, without comments."""
     lines = [line for line in text.splitlines() if kind != "console" or line.startswith("$ ")]
     return [re.sub(r" +# .*", "", line.removeprefix("$ ")) for line in lines if not line.startswith("#")]
+
+
+def test_the_picture_of_a_report_is_made_with_the_command_above_it_and_is_small() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (image,) = PHOTO.finditer(text)
+    before = [block for block in FENCE.finditer(text, 0, image.start()) if block["kind"] == "sh"]
+    assert in_block("sh", before[-1]["text"]) == [report_picture.COMMAND]
+    assert ROOT / image["path"] == report_picture.PICTURE
+    assert report_picture.PICTURE.stat().st_size < 150_000
 
 
 def shown() -> Iterator[tuple[str, Path, list[str]]]:
@@ -58,7 +70,9 @@ def test_every_picture_is_on_a_page() -> None:
 
 def test_every_image_is_on_a_line_of_its_own() -> None:
     """Other images would not be compared."""
-    assert sum(page.read_text(encoding="utf-8").count("pictures/") for page in pages()) == len(SHOWN)
+    pictures = [page.read_text(encoding="utf-8") for page in pages()]
+    photos = sum(len(PHOTO.findall(text)) for text in pictures)
+    assert sum(text.count("pictures/") for text in pictures) == len(SHOWN) + photos
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda one: one.name)

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 import cdrctl
-from cdrctl import sandbox
+from cdrctl import PROVIDERS, sandbox
+from cdrctl.fetchers import joins_of
+from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.groups import KEYS
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import truth_of
@@ -174,6 +176,21 @@ def test_days_are_those_of_the_profiles_unless_they_differ(shell: Shell, tmp_pat
     found, err = days("--tz", "Asia/Tokyo", zones=("Europe/Berlin", "America/New_York"))
     assert found == both
     assert "several time zones" not in err
+
+
+def test_a_provider_gives_a_figure_or_the_reason_that_the_pages_have(tmp_path: Path) -> None:
+    clock = HandClock(NOW)
+    with sandbox.start(exchange=Exchange(1, volume=0.4), now=clock) as providers:
+        live = Shell(tmp_path, clock)
+        configure(live, providers, *PROVIDERS)
+        for name in PROVIDERS:
+            lacks = next(iter(joins_of(name).values())).lacks or {}
+            found = rows_of(live.run("stats", "-p", name, *WINDOW, *CSV).ok())
+            assert {row["figure"] for row in found} == set(NAMES), name
+            for row in found:
+                reason = lacks.get(figure(row["figure"]).needs)
+                assert (row["value"] == "") == (reason is not None), (name, row)
+                assert reason is None or row["why"] == reason
 
 
 def test_without_a_window_what_needs_one_says_so(shell: Shell) -> None:

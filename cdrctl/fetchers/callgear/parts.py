@@ -108,6 +108,7 @@ _LEGS = Joins(
         "queue_wait_seconds": "CallGear does not tell queues from other groups (--queue NAME names them)",
         "hold_seconds": "CallGear's legs do not tell of hold",
         "site": "CallGear does not tell the site",
+        "cost": "CallGear's legs tell costs only if they were read with --with-cost, as from an archive or from files",
     },
 )
 

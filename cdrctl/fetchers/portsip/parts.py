@@ -76,6 +76,7 @@ _LEGS = Joins(
     lacks={
         "queue_wait_seconds": "PortSIP does not tell queues from other services (--queue NUMBER names them)",
         "hold_seconds": "PortSIP does not tell of hold",
+        "cost": "PortSIP's call logs do not tell costs; its cdrs do, if they are read with --with-cost",
     },
 )
 

@@ -3,7 +3,7 @@
 -- needs: talk_seconds
 -- by: yes
 -- definition: Hours of talk, divided by the hours asked for; in groups by time, the talk that fell into the hours of the group, divided by these hours. Blocked calls are not in it: it is less than the traffic offered.
--- source: ITU-T E.600, from secondary sources
+-- source: CCITT B.18 (1988), which defines the erlang, and ITU-T E.600, from secondary sources
 SELECT /*by*/ sum(talk_seconds) / 3600.0 AS numerator, $hours AS denominator FROM calls /*group*/
 -- by time
 WITH quarters AS (  -- of an hour, cut to the window: clocks everywhere change by whole quarters

@@ -31,12 +31,12 @@ from cdrctl.writers.typed import fitter
 from cdrctl.writers.values import json_of
 
 EXACT = "_exact"
-PART = 500
+PART = 250
 """How many rows are Python objects at the same time."""
 GROUP = 8192
 """How many rows a row group has, which memory holds as a whole."""
-LARGEST = 8 * 1024 * 1024
-"""The most bytes of a row group, before compression."""
+LARGEST = 1536 * 1024
+"""The most bytes of a row group, before compression: the encoders of its columns take several times as much."""
 
 _LIST = b"list"
 _KIND, _NAME = b"kind", b"name"
@@ -57,6 +57,7 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) ->
     whole = pa.schema([*_HEAD, *fields, pa.field(EXACT, pa.string())])
     lines_of = json_lines(schema)
     group: list[pa.RecordBatch] = []
+    is_large = False
     with pq.ParquetWriter(out, whole, compression="zstd") as writer:
         for part in _parts(rows):
             cells = fit(_page([row.line for row in part], schema))
@@ -73,6 +74,9 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) ->
             arrays = [*head, *arrow_arrays(shape, cells), pa.array(exact, pa.string())]
             group.append(pa.record_batch(arrays, schema=whole))
             if sum(map(len, group)) >= GROUP or sum(one.nbytes for one in group) >= LARGEST:
+                if not is_large:
+                    pa.system_memory_pool().release_unused()  # what fetching freed, which malloc keeps
+                    is_large = True
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()
         if group:

@@ -21,7 +21,7 @@ from cdrctl.archive.twins import assign_family_keys, numbered_key
 from cdrctl.errors import OutputError
 from cdrctl.windows import Window
 
-CACHE_KIBIBYTES = 8192
+CACHE_KIBIBYTES = 4096
 """How much of a day SQLite holds in memory."""
 
 _TABLES = """

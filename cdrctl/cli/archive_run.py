@@ -251,6 +251,7 @@ def _fetch(
         ConfigurationError: The provider, or its fetcher, does not accept an option in `archive.toml`.
     """
     from cdrctl.archive.options import wants_details
+    from cdrctl.http.workers import release_buffers
 
     raw = not wants_details(opened.call, options.text)  # an unchanged response need not be converted
     try:
@@ -261,6 +262,8 @@ def _fetch(
         raise ConfigurationError(
             f"{archive.folder / 'archive.toml'}: {error.message}, in {options.where}", said=error.said, hint=error.hint
         ) from error
+    finally:
+        release_buffers()  # the day is merged and written before the next window is requested
 
 
 def _apply_retention(

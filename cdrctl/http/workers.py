@@ -49,3 +49,14 @@ def idle_worker() -> Worker:
     worker = Worker()
     start_threads([threading.Thread(target=worker.run, name="cdrctl-exchange", daemon=True)])
     return worker
+
+
+def release_buffers() -> None:
+    """Free the buffers of idle workers, which are as large as the largest page: no page comes for a while."""
+    mine: list[Worker] = []
+    with suppress(IndexError):
+        while True:  # a worker that another thread takes meanwhile keeps its buffers
+            mine.append(idle_workers.pop())
+    for worker in mine:
+        worker.bodies.clear()
+    idle_workers.extend(mine)

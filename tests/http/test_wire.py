@@ -19,6 +19,7 @@ import pytest
 from cdrctl.errors import ConfigurationError
 from cdrctl.http import Request, connections, exchange, failures
 from cdrctl.http.bodies import MEBIBYTE, body_buffer
+from cdrctl.http.workers import idle_worker, idle_workers, release_buffers
 from tests.support.wires import client, ok, serving, talking
 
 
@@ -242,3 +243,16 @@ def test_a_body_in_use_is_not_overwritten() -> None:
         views[1] = one.get("/x", records=("items",)).body
         assert [bytes(view) for view in views] == [said[0], said[3], said[2]]
         one.close()
+
+
+def test_buffers_of_idle_workers_are_freed_and_made_again() -> None:
+    """The workers stay; one that is taken keeps its buffers."""
+    idle, taken = idle_worker(), idle_worker()
+    idle.bodies.append(bytearray(MEBIBYTE))
+    taken.bodies.append(bytearray(MEBIBYTE))
+    idle_workers.append(idle)
+    release_buffers()
+    assert idle in idle_workers
+    assert (idle.bodies, len(taken.bodies)) == ([], 1)
+    assert len(body_buffer(MEBIBYTE, idle.bodies)) == MEBIBYTE
+    taken.work.put(None)

@@ -39,7 +39,7 @@ NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
 SINCE, MIDDLE, UNTIL = "2026-11-10", "2026-11-11", "2026-11-12"
 INTO = ("--into", "archive")
 SYNC = ("sync", "acme", *INTO, "--since", SINCE)
-COMMANDS = ("sync", "fill", "verify --rebuild", "archive erase", "archive retain", "archive convert")
+COMMANDS = ("sync", "sync --sweep", "fill", "verify --rebuild", "archive erase", "archive retain", "archive convert")
 SHAPES = [(FIRST_LAYOUT, "jsonl"), (FIRST_LAYOUT, "csv.gz"), *((2, form) for form in FORMATS)]
 MOST = 2
 """How often a command is killed in one archive before it may end."""
@@ -186,6 +186,7 @@ def words_of(case: Case, number: str) -> tuple[tuple[str, ...], str]:
     other = "csv.gz" if case.form != "csv.gz" else "parquet"
     return {
         "sync": (SYNC, "archive"),
+        "sync --sweep": (("sync", "acme", *INTO, "--sweep", "7d", "--lookback", "1h"), "archive"),
         "fill": (("fill", "acme", *INTO), "archive"),
         "verify --rebuild": (("verify", "--rebuild", *INTO), "archive"),
         "archive erase": (("archive", "erase", *INTO, "--number", number, "--yes"), "archive"),

@@ -17,8 +17,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from benchmarks.wires import WIRES
 
 PEERS = Path(__file__).parent / "peers"
 PROGRAMS = ("bash", "curl", "jq")
-PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb", "pyarrow")
+PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb", "pyarrow", "xlsxwriter")
 VERSIONS = """\
 import importlib.metadata, json, sys
 found = {}
@@ -123,6 +123,11 @@ class Bench:
             self._configure(server, int(port))
             yield int(port)
             process.stdin.close()
+
+    def _together(self, servers: Sequence[tuple[Server, int]]) -> None:
+        """Write a configuration with a profile for each server, called after its provider, for the first port."""
+        texts = (unlimited(server.provider, server, port) for server, port in servers)
+        (self.folder / f"{servers[0][1]}.toml").write_text("".join(texts), encoding="utf-8")
 
     def window(self, server: Server) -> tuple[datetime, int]:
         """Return when the calls of a server begin, and how many hours of them there are."""
@@ -245,7 +250,11 @@ class Bench:
             found[row.name] = f"skipped: {lack}" if lack else []
         rounds = 1 if group.once or runs == 1 else runs * group.often
         warm = group.often > 1 and rounds > 1
-        with self.serving(group.server) as port:
+        with ExitStack() as stack:
+            port = stack.enter_context(self.serving(group.server))
+            if group.others:
+                others = [(server, stack.enter_context(self.serving(server))) for server in group.others]
+                self._together([(group.server, port), *others])
             if any("{local}" in row.command and found[row.name] == [] for row in group.rows):
                 self._local(group.server, port)
             for number in range(rounds + warm):
@@ -297,17 +306,20 @@ class Bench:
 
 def profiles_of(server: Server, port: int) -> str:
     """Return cdrctl's configuration for a server: profiles without a rate limit, and one with the provider's."""
+    if server.profiles:
+        return "".join(unlimited(f"p{number:04}", server, port) for number in range(server.profiles))
+    return unlimited("bench", server, port) + _profile("limited", server, port)
+
+
+def unlimited(name: str, server: Server, port: int) -> str:
+    """Return the lines of a profile without a rate limit."""
+    return f"{_profile(name, server, port)}requests_per_minute = 0\n"
+
+
+def _profile(name: str, server: Server, port: int) -> str:
     wire = WIRES[server.provider]
-    settings = {
-        "provider": server.provider,
-        "base_url": f"http://127.0.0.1:{port}{wire.path}",
-        **wire.settings,
-    }
-    lines = [*(f"{key} = {json.dumps(value)}" for key, value in settings.items()), ""]
-    unlimited = [*lines[:-1], "requests_per_minute = 0", ""]
-    found = {f"p{number:04}": unlimited for number in range(server.profiles)}
-    found = found or {"bench": unlimited, "limited": lines}
-    return "".join("\n".join([f"[profiles.{name}]", *those]) for name, those in found.items())
+    settings = {"provider": server.provider, "base_url": f"http://127.0.0.1:{port}{wire.path}", **wire.settings}
+    return "\n".join([f"[profiles.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items()), ""])
 
 
 def options(words: list[str] | None = None) -> argparse.Namespace:
@@ -344,7 +356,7 @@ def main() -> int:
         table = [report.HEADER]
         for group in plan.groups(asked.records, asked.profiles, asked.days):
             wanted = group.key in asked.only if asked.only else True
-            if group.key == "memory":
+            if group.slow:
                 wanted = asked.memory or bool(asked.only and wanted)
             if wanted:
                 results = bench.measure(group, asked.runs)

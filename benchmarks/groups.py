@@ -127,7 +127,8 @@ class Group:
         often: How many times as often as the others it is run, because it is short. Its first round does not count,
             because Python may have to compile modules.
         once: It is run once, because it is long.
-        slow: It is run only if `--only` names it, or with `--all`.
+        slow: It is run only if it is asked for.
+        others: Further servers, each with a profile that is called after its provider.
     """
 
     key: str
@@ -138,6 +139,7 @@ class Group:
     often: int = 1
     once: bool = False
     slow: bool = False
+    others: tuple[Server, ...] = ()
 
 
 WEBEX = "{cdrctl} webex cdrs -p bench --since {since} --until {until}"
@@ -160,6 +162,7 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
         profiles: The number of profiles of an archive.
         days: The number of days of an archive.
     """
+    from benchmarks import export_groups
     from benchmarks.archive_groups import archive_groups
     from benchmarks.provider_groups import provider_groups
 
@@ -175,7 +178,10 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
         _start_up(),
         _archive(webex),
         *archive_groups(records, profiles, days),
-        _memory(records),
+        *export_groups.format_groups(records),
+        *export_groups.selection_groups(records),
+        export_groups.together_group(records),
+        export_groups.growth_group(records),
     )
 
 
@@ -344,6 +350,14 @@ def _start_up() -> Group:
                 needs=("httpx", "typer"),
             ),
             Row(
+                "cdrctl, one record to a terminal",
+                WEBEX,
+                terminal=True,
+                goals=(
+                    Goal("first byte ≤ 1.1 × typer, httpx", 1.1, "import typer, httpx; Client(), one request", "first"),
+                ),
+            ),
+            Row(
                 "cdrctl, one record to stdout",
                 f"{WEBEX} -f jsonl",
                 "jsonl",
@@ -376,28 +390,4 @@ def _archive(server: Server) -> Group:
             ),
         ),
         "cdrctl, plain CSV",
-    )
-
-
-MEMORY_SIZES = (10_000, 100_000, 1_000_000)
-MOST = {"webex": 100, "portsip": 55}
-"""MB that may be held at most, by the size of pages."""
-
-
-def _memory(records: int) -> Group:
-    sizes = [size for size in MEMORY_SIZES if records >= MEMORY_SIZES[0]] or [max(1, records // 10)]
-    if records not in sizes and (records > sizes[-1] or records < MEMORY_SIZES[0]):
-        sizes.append(records)
-    rows = []
-    for provider, command, page in (("webex", WEBEX, WEBEX_PAGE), ("portsip", PORTSIP, PORTSIP_PAGE)):
-        title = {"webex": "Webex", "portsip": "PortSIP"}[provider]
-        names = [f"cdrctl, {title}, {size:,} records" for size in sizes]
-        for name, size in zip(names, sizes, strict=True):
-            goals = [Goal(f"peak ≤ {MOST[provider]} MB", MOST[provider], what="peak")]
-            if name != names[0]:
-                goals.append(Goal(f"≤ 10 MB more than of {sizes[0]:,}", 10, names[0], "peak", minus=True))
-            server = Server(provider, size, page)
-            rows.append(Row(name, f"{command} -f csv", discard=True, server=server, goals=tuple(goals)))
-    return Group(
-        "memory", "Growth (CSV to /dev/null)", rows[0].server or Server("webex", 1, 1), tuple(rows), "", once=True
     )

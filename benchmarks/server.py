@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from benchmarks.wires import A_TENTH, WIRES, Asked, Pages, Reply, records, stamped, template
@@ -71,6 +72,28 @@ def serve(connection: socket.socket, answer: Callable[[Asked], Reply], latency: 
                 return
 
 
+@contextmanager
+def listening(provider: str, all_pages: Pages, latency: float = 0) -> Iterator[int]:
+    """Serve pages in threads until the end of the block, and yield the port."""
+    reply = WIRES[provider].answer
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed
+                return
+            asked = (connection, lambda asked: reply(all_pages, asked), latency)
+            threading.Thread(target=serve, args=asked, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listener:
+        yield int(listener.getsockname()[1])
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+
+
 def main() -> None:
     """Serve until standard input ends."""
     provider, call, count, size, latency, start, hours = sys.argv[1:]
@@ -79,18 +102,9 @@ def main() -> None:
         for page in range(len(all_pages)):
             sys.stdout.buffer.write(all_pages.body(page).replace(b"},{", b"}\n{") + b"\n")
         return
-    reply = WIRES[provider].answer
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-
-    def accept() -> None:
-        while True:
-            connection, _ = listener.accept()
-            asked = (connection, lambda asked: reply(all_pages, asked), float(latency) / 1000)
-            threading.Thread(target=serve, args=asked, daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    sys.stdin.read()
+    with listening(provider, all_pages, float(latency) / 1000) as port:
+        print(port, flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -154,14 +154,16 @@ def test_a_row_of_the_report_is_compared_with_its_goals() -> None:
 
 
 def kind(group: groups.Group) -> str:
-    """Return of what kind a group is: an archive's, a provider's, or another."""
+    """Return of what kind a group is: an archive's, a provider's, of formats and the like, or another."""
+    if group.key.endswith(("-formats", "-where")) or group.key in {"sort", "together"}:
+        return "formats"
     if group.key in {export.key for export in provider_groups.EXPORTS}:
         return "providers"
     return "archives" if group.key.startswith("archive") else "others"
 
 
 KINDS = ("others", "kazoo-cdrs", "callgear-calls")
-ALL_KINDS = ("archives", "providers")
+ALL_KINDS = ("archives", "providers", "formats")
 
 
 @pytest.mark.process

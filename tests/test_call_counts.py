@@ -1,0 +1,163 @@
+"""How many Python functions an export calls, and how much memory it takes, for each further page and record.
+
+Counts do not depend on how busy the machine is. Every bound is some tenths above the count at the time of writing: a
+function that is called once more for each record or page exceeds it. `python -m benchmarks` measures time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from benchmarks import server
+from benchmarks.__main__ import profiles_of
+from benchmarks.groups import Server
+from tests.support.runner import run
+
+SINCE = datetime(2026, 11, 19, tzinfo=UTC)
+WINDOW = ("--since", "2026-11-19T00:00:00Z", "--until", "2026-11-19T12:00:00Z")
+COUNTED = ("/cdrctl/", "/httpx/", "/httpcore/", "/h11/")
+FEW, MANY = 3, 6
+"""Pages of two exports: their difference has neither start-up nor first page, which is read by record."""
+
+SMALL, LARGE, HUGE = 40, 140, 300
+"""Records of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An export, and the most that it may call and keep.
+
+    Args:
+        page: Calls for each further page.
+        record: Calls for each further record.
+        kilobytes: Peak memory for each record of the largest page, in kB; if 0, it is not measured.
+    """
+
+    provider: str
+    call: str
+    options: tuple[str, ...]
+    page: float
+    record: float
+    kilobytes: float
+
+    def __str__(self) -> str:
+        return " ".join((self.provider, self.call, *self.options))
+
+
+CASES = (
+    Case("webex", "cdrs", ("-f", "csv"), 700, 0.5, 19),
+    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 160, 61.9, 20),
+    Case("callgear", "legs", ("-f", "csv"), 620, 6.6, 8.5),
+    Case("portsip", "cdrs", ("-f", "csv"), 220, 3.6, 5.3),
+    Case("voicenter", "cdrs", ("-f", "csv"), 580, 172.2, 17),
+    Case("webex", "cdrs", ("-f", "jsonl"), 810, 0.4, 0),
+    Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 170, 0.4, 0),
+    Case("webex", "cdrs", ("-f", "csv", "--schema", "common"), 790, 29.1, 0),
+    Case("portsip", "cdrs", ("-f", "sqlite"), 300, 11.2, 0),
+    Case("portsip", "cdrs", ("-f", "parquet"), 290, 10.1, 0),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_further_page_or_record_calls_no_more_functions_than_before(case: Case, tmp_path: Path) -> None:
+    _export(case, 1, SMALL, tmp_path)  # imports what is needed
+    further = {}
+    for size in (SMALL, LARGE):
+        few, many = (_calls(case, number, size, tmp_path) for number in (FEW, MANY))
+        further[size] = (many - few) / (MANY - FEW)
+    record = (further[LARGE] - further[SMALL]) / (LARGE - SMALL)
+    page = further[SMALL] - SMALL * record
+    assert (record <= case.record, page <= case.page) == (True, True), f"{record:.2f} a record, {page:.0f} a page"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CASES if case.kilobytes], ids=str)
+def test_memory_grows_with_the_largest_page_and_not_with_the_number_of_pages(case: Case, tmp_path: Path) -> None:
+    _export(case, 1, SMALL, tmp_path)
+    small, large, longer = (
+        _peak(case, number, size, tmp_path) for number, size in ((FEW, SMALL), (FEW, HUGE), (MANY, HUGE))
+    )
+    record = (large - small) / (HUGE - SMALL) / 1000
+    further = (longer - large) / (MANY - FEW) / HUGE / 1000
+    assert (record <= case.kilobytes, further <= case.kilobytes / 4) == (True, True), (
+        f"{record:.2f} kB for each record of a page, {further:.3f} kB for each further record"
+    )
+
+
+def _calls(case: Case, number: int, size: int, folder: Path) -> int:
+    """Return how many functions of cdrctl and its HTTP client an export calls in all threads."""
+    counted = 0
+    known: dict[str, bool] = {}
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal counted
+        if event == "call":
+            name = frame.f_code.co_filename
+            found = known.get(name)
+            if found is None:
+                found = known[name] = any(part in name for part in COUNTED)
+            counted += found
+
+    def started() -> None:
+        threading.setprofile(count)
+        sys.setprofile(count)
+
+    def ended() -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+    _export(case, number, size, folder, started, ended)
+    return counted
+
+
+def _peak(case: Case, number: int, size: int, folder: Path) -> int:
+    """Return the peak of the memory that Python allocates in an export, in bytes."""
+    peak = 0
+
+    def ended() -> None:
+        nonlocal peak
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    _export(case, number, size, folder, tracemalloc.start, ended)
+    return peak
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _export(
+    case: Case,
+    number: int,
+    size: int,
+    folder: Path,
+    started: Callable[[], None] = _nothing,
+    ended: Callable[[], None] = _nothing,
+) -> None:
+    """Export so many pages of a server in this process, with one call before the export and one after it."""
+    config, output = folder / "config.toml", folder / "output"
+    output.unlink(missing_ok=True)
+    pages = server.pages(case.provider, number * size, size, SINCE, case.call)
+    with server.listening(case.provider, pages) as port:
+        config.write_text(profiles_of(Server(case.provider, number * size, size), port), encoding="utf-8")
+        config.chmod(0o600)
+        words: list[str | Path] = [case.provider, case.call, "-p", "bench", *WINDOW, *case.options, "-o", output]
+        if case.provider == "voicenter":
+            words += ["--longest-window", f"{server.HOURS * 60 // number}m"]  # a page in each response
+        started()
+        try:
+            ran = run(*words, environ={"CDRCTL_CONFIG": str(config), "HOME": str(folder)})
+        finally:
+            ended()
+    assert f"{number * size} records, " in ran.ok().err

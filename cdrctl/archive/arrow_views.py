@@ -27,9 +27,25 @@ from cdrctl.archive.views import CALL, DAY, OURS, PROFILE, CallName, Day, Scan, 
 from cdrctl.writers.parquet import arrow_batches
 
 PROVIDER = "provider"
-_FORMAT = ds.ParquetFileFormat()
+FORMAT = ds.ParquetFileFormat()
 _IN_ARCHIVE = pa.timestamp("ms", "UTC")
 """The type of the archive's own times in its Parquet files."""
+
+
+class LazyScanner:
+    """A scan whose batches are made by the thread that asks for them.
+
+    Those of `Scanner.from_batches` are made by Arrow's own threads. As they scan files in turn, which takes such
+    threads, a statement with many scans would wait for ever.
+    """
+
+    def __init__(self, schema: Any, batches: Iterator[Any]) -> None:
+        self.projected_schema = schema
+        self._batches = batches
+
+    def to_reader(self) -> Any:
+        """Return the batches as a stream."""
+        return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches)
 
 
 class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
@@ -49,7 +65,7 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
         """Return the rows that fulfil a condition, with some of the columns; by default, all."""
         names = self._schema.names if columns is None else list(columns)
         schema = pa.schema([self._schema.field(name) for name in names])
-        return ds.Scanner.from_batches(self._batches(names, filter), schema=schema)
+        return LazyScanner(schema, self._batches(names, filter))
 
     def _days(self, condition: Any) -> list[Day]:
         """Return the days that may have rows that fulfil a condition."""
@@ -57,19 +73,9 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
         return days_of(
             self._scan,
             self._view,
-            lambda calls: self._possible([self._of_call(one) for one in calls], condition),
-            lambda days: self._possible([_of_day(day, zone) for day in days], condition),
+            lambda calls: possible(self._schema, [self._of_call(one) for one in calls], condition),
+            lambda days: possible(self._schema, [of_day(day, zone, START) for day in days], condition),
         )
-
-    def _possible(self, known: Sequence[Any], condition: Any) -> list[int]:
-        """Return the positions of those facts with which a condition can be fulfilled."""
-        if condition is None or not known:
-            return [*range(len(known))]
-        paths = [str(at) for at in range(len(known))]
-        among = ds.FileSystemDataset.from_paths(
-            paths, schema=self._schema, format=_FORMAT, filesystem=LocalFileSystem(), partitions=list(known)
-        )
-        return sorted(int(one.path) for one in among.get_fragments(filter=condition))
 
     def _of_call(self, one: CallName) -> Any:
         """Return the condition that every row of a call meets."""
@@ -110,13 +116,24 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
         return True
 
 
-def _of_day(day: date | None, zone: tzinfo) -> Any:
-    """Return the condition that every row of a day meets."""
+def possible(schema: Any, known: Sequence[Any], condition: Any) -> list[int]:
+    """Return the positions of those facts with which a condition on the rows of a schema can be fulfilled."""
+    if condition is None or not known:
+        return [*range(len(known))]
+    paths = [str(at) for at in range(len(known))]
+    among = ds.FileSystemDataset.from_paths(
+        paths, schema=schema, format=FORMAT, filesystem=LocalFileSystem(), partitions=list(known)
+    )
+    return sorted(int(one.path) for one in among.get_fragments(filter=condition))
+
+
+def of_day(day: date | None, zone: tzinfo, start: str) -> Any:
+    """Return the condition that every row of a day meets; `start` is the column with the start of its call."""
     if day is None:
-        return ds.field(DAY).is_null() & ds.field(START).is_null()
+        return ds.field(DAY).is_null() & ds.field(start).is_null()
     window = whole_day(day, zone)
     since, until = (pa.scalar(one.astimezone(UTC), pa.timestamp("us", "UTC")) for one in (window.since, window.until))
-    return (ds.field(DAY) == pa.scalar(day)) & (ds.field(START) >= since) & (ds.field(START) < until)
+    return (ds.field(DAY) == pa.scalar(day)) & (ds.field(start) >= since) & (ds.field(start) < until)
 
 
 @contextmanager
@@ -158,7 +175,7 @@ def _parquet_rows(file: Any, day: Day, view: View, schema: Any) -> Any:
     types |= {column.name: _IN_ARCHIVE for column in OURS if column.kind == "time"}
     own = {old: new for old, new in zip(view.names, schema.names, strict=True) if old != new}
     types |= {name: schema.field(new).type for name, new in own.items()}
-    fragment = _FORMAT.make_fragment(file, partition_expression=None if own else _constants(day))
+    fragment = FORMAT.make_fragment(file, partition_expression=None if own else _constants(day))
     there = fragment.physical_schema
     if any(types.get(one.name) != one.type for one in there):
         return None  # another version wrote it: the slow way tells what it does not know

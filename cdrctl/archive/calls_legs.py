@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
+from cdrctl.archive.calls_store import Marks
 from cdrctl.archive.intervals import Reading, overlap, settled_windows, subtract, union, whole_day
 from cdrctl.archive.planning import not_retired
 from cdrctl.archive.records import archived_call
@@ -92,7 +93,7 @@ def span_of(first: date, last: date, source: ArchivedCall, settled: Sequence[Win
 
 
 def joined_rows(
-    pages: Iterator[Sequence[Any]], source: ArchivedCall, span: Span | None, profile: str
+    pages: Iterator[Sequence[Any]], source: ArchivedCall, span: Span | None, profile: str, marks: Marks, now: datetime
 ) -> Generator[list[Row], None, None]:
     """Yield the rows of the calls that began in a span, by start; without one, of all calls.
 
@@ -101,11 +102,14 @@ def joined_rows(
         source: The legs.
         span: The days.
         profile: The name of the profile in the rows.
+        marks: What the profile names that its records do not tell.
+        now: The present instant.
     """
     zone = source.archive.zone
     window = None if span is None else Window(whole_day(span.first, zone).since, whole_day(span.last, zone).until)
     known = None if span is None else span.legs
-    yield from call_rows(pages, Told(source.kept.provider, profile, window, known))
+    told = Told(source.kept.provider, profile, window, known, boxes=marks.boxes, queues=marks.queues, now=now)
+    yield from call_rows(pages, told)
 
 
 def parts_of(source: ArchivedCall, warn: Callable[[str], None]) -> Callable[[Page], Sequence[Any]]:

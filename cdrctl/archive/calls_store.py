@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cdrctl import __version__
 from cdrctl.archive.difference import Difference
@@ -43,6 +43,13 @@ from cdrctl.fetchers import PROVIDERS, joins_of
 FOLDER = "calls"
 STATE = "_calls.json"
 FORMAT_VERSION = 1
+
+
+class Marks(NamedTuple):
+    """What a profile names that its records do not tell: numbers of boxes, and names or numbers of queues."""
+
+    boxes: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ def stored_files(archive: Archive, profile: str) -> dict[str, int]:
 # What the files were made of
 
 
-def read_state(archive: Archive, profile: str, legs: KeptCall) -> dict[str, StoredDay]:
+def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> dict[str, StoredDay]:
     """Return what the stored calls of a profile were made of; nothing if another version, or of other legs, made them.
 
     Raises:
@@ -125,7 +132,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall) -> dict[str, Stor
     """
     try:
         plain = json.loads(read_file(folder_of(archive, profile) / STATE))
-        if plain["made"] != _made(legs):
+        if plain["made"] != _made(legs, marks):
             return {}
         return {
             str(day): StoredDay(
@@ -140,14 +147,14 @@ def read_state(archive: Archive, profile: str, legs: KeptCall) -> dict[str, Stor
         return {}
 
 
-def write_state(archive: Archive, profile: str, legs: KeptCall, days: Mapping[str, StoredDay]) -> None:
+def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, days: Mapping[str, StoredDay]) -> None:
     """Store what the calls of a profile were made of.
 
     Raises:
         OSError: It cannot be written.
     """
     plain = {
-        "made": _made(legs),
+        "made": _made(legs, marks),
         "days": {
             day: {"sha256": one.sha256, "bytes": one.size, "calls": one.calls, "legs": dict(one.legs)}
             for day, one in sorted(days.items())
@@ -159,9 +166,10 @@ def write_state(archive: Archive, profile: str, legs: KeptCall, days: Mapping[st
     replace_file(folder / STATE, json.dumps(plain, indent=1).encode() + b"\n")
 
 
-def _made(legs: KeptCall) -> dict[str, object]:
+def _made(legs: KeptCall, marks: Marks) -> dict[str, object]:
     """Return what all calls of a profile were made by, and of: after an upgrade they are made again."""
-    return {"format": FORMAT_VERSION, "cdrctl": __version__, "provider": legs.provider, "legs": legs.call}
+    made = {"format": FORMAT_VERSION, "cdrctl": __version__, "provider": legs.provider, "legs": legs.call}
+    return {**made, "boxes": sorted(marks.boxes), "queues": sorted(marks.queues)}
 
 
 def is_current(day: StoredDay, size: int | None, digest_of_legs: Callable[[str], str], retired: date | None) -> bool:
@@ -256,7 +264,9 @@ def forget_calls(archive: Archive, profile: str) -> None:
 # Checks
 
 
-def differing_calls(archive: Archive, kept: Sequence[KeptCall]) -> Iterator[Difference]:
+def differing_calls(
+    archive: Archive, kept: Sequence[KeptCall], marks_of: Callable[[KeptCall], Marks]
+) -> Iterator[Difference]:
     """Yield the files of calls that are not as they were written, or whose legs have changed since.
 
     Raises:
@@ -265,7 +275,7 @@ def differing_calls(archive: Archive, kept: Sequence[KeptCall]) -> Iterator[Diff
     for profile in stored_profiles(archive):
         legs = legs_of(kept, profile)
         files = stored_files(archive, profile)
-        state = {} if legs is None else read_state(archive, profile, legs)
+        state = {} if legs is None else read_state(archive, profile, legs, marks_of(legs))
         digests = None if legs is None else LegDigests(archive, legs)
         for day in sorted({*files, *state}):
             name = path_of(archive, profile, day).relative_to(archive.folder).as_posix()

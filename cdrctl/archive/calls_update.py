@@ -31,6 +31,7 @@ from cdrctl.archive.calls_legs import (
 )
 from cdrctl.archive.calls_store import (
     LegDigests,
+    Marks,
     StoredDay,
     is_current,
     legs_of,
@@ -78,13 +79,16 @@ class Updated:
     removed: int = 0
 
 
-def update(archive: Archive, ledger: AnyLedger, profile: str, now: datetime, warn: Callable[[str], None]) -> Updated:
+def update(
+    archive: Archive, ledger: AnyLedger, profile: str, marks: Marks, now: datetime, warn: Callable[[str], None]
+) -> Updated:
     """Write the calls of the days that are closed and not stored, or out of date; remove what is out of date.
 
     Args:
         archive: The archive.
         ledger: Its ledger.
         profile: The profile.
+        marks: What it names that its records do not tell.
         now: The present instant, by the provider's clock if that is known.
         warn: Receives what does not fit the columns of the legs.
 
@@ -98,7 +102,7 @@ def update(archive: Archive, ledger: AnyLedger, profile: str, now: datetime, war
     source = ArchivedCalls(archive, ledger, [legs]).read(legs, call)
     settled = settled_legs(source, lambda told: list(replan_future(told, now)))
     with writing_archive(archive.folder):
-        files, state = stored_files(archive, profile), read_state(archive, profile, legs)
+        files, state = stored_files(archive, profile), read_state(archive, profile, legs, marks)
         there = _leg_days(source)
         current = {
             day: one
@@ -110,15 +114,15 @@ def update(archive: Archive, ledger: AnyLedger, profile: str, now: datetime, war
             remove_day(archive, profile, day)
             done.removed += 1
         if state != current:
-            write_state(archive, profile, legs, current)
+            write_state(archive, profile, legs, marks, current)
         for days in _groups(wanted):
-            found = _write_days(source, span_of(days[0], days[-1], source, settled), now, warn)
+            found = _write_days(source, span_of(days[0], days[-1], source, settled), marks, now, warn)
             for day in [str(day) for day in days if str(day) not in found and str(day) in files]:
                 remove_day(archive, profile, day)
                 done.removed += 1
             current |= found
             if found:
-                write_state(archive, profile, legs, current)
+                write_state(archive, profile, legs, marks, current)
             done.written += len(found)
             done.calls += sum(one.calls for one in found.values())
     return done
@@ -159,7 +163,9 @@ class _Day:
     is_open: bool = False
 
 
-def _write_days(source: ArchivedCall, span: Span, now: datetime, warn: Callable[[str], None]) -> dict[str, StoredDay]:
+def _write_days(
+    source: ArchivedCall, span: Span, marks: Marks, now: datetime, warn: Callable[[str], None]
+) -> dict[str, StoredDay]:
     """Write the calls of some days, and return what they were made of; those that cannot be closed are left out."""
     archive, zone = source.archive, source.archive.zone
     digests, found = LegDigests(archive, source.kept), dict[str, StoredDay]()
@@ -170,7 +176,7 @@ def _write_days(source: ArchivedCall, span: Span, now: datetime, warn: Callable[
             spool = opened.enter_context(SpooledTemporaryFile(IN_MEMORY))
             days[day] = _Day(spool, whole_day(day, zone).until)
         try:
-            for row in _rows(source, span, now, warn):
+            for row in _rows(source, span, marks, now, warn):
                 day = _instant(row[START]).astimezone(zone).date()
                 one = days[day]
                 one.spool.write(json_of([row[at] for at in _KEPT]) + b"\n")
@@ -196,7 +202,7 @@ class _MissingLegsError(Exception):
     """Legs that should be there cannot be read."""
 
 
-def _rows(source: ArchivedCall, span: Span, now: datetime, warn: Callable[[str], None]) -> Iterator[Row]:
+def _rows(source: ArchivedCall, span: Span, marks: Marks, now: datetime, warn: Callable[[str], None]) -> Iterator[Row]:
     as_parts = parts_of(source, warn)
 
     def pages() -> Iterator[Sequence[Any]]:
@@ -206,7 +212,7 @@ def _rows(source: ArchivedCall, span: Span, now: datetime, warn: Callable[[str],
             if isinstance(event, Page):
                 yield as_parts(event)
 
-    for page in joined_rows(pages(), source, span, ""):
+    for page in joined_rows(pages(), source, span, "", marks, now):
         yield from (row for row in page if row[START] is not None)
 
 

@@ -23,10 +23,13 @@ from typing import Any
 
 import duckdb
 
+from cdrctl.archive.calls_view import CALLS, VIEW as CALLS_VIEW, CallScan
+from cdrctl.archive.figure_views import ALL as FIGURES, create_statements, may_name_figures
 from cdrctl.archive.views import DAY, Scan, View, all_views, days_of, pages, row_schema
 from cdrctl.errors import ConfigurationError, OutputError, UsageError, alternatives
+from cdrctl.figures.definitions import NAMES
 from cdrctl.records.columns import Column, Kind
-from cdrctl.records.events import Value
+from cdrctl.records.events import Row, Value
 from cdrctl.writers.duckdb import TYPES as KIND_TYPES
 from cdrctl.writers.sql import quote
 from cdrctl.writers.typed import fitter
@@ -260,11 +263,11 @@ def _reading_of(kind: str) -> _Reading:
 
 
 @contextmanager
-def open_database(scan: Scan, zone: str, text: str) -> Iterator[Database]:
+def open_database(calls: CallScan, zone: str, text: str) -> Iterator[Database]:
     """Open DuckDB with the views of an archive, and nothing else.
 
     Args:
-        scan: The archive.
+        calls: The calls of the archive, and the archive.
         zone: The name of the time zone in which days and hours are taken from instants.
         text: The statement that will run: without pyarrow, only the views that it names are there.
 
@@ -283,7 +286,7 @@ def open_database(scan: Scan, zone: str, text: str) -> Iterator[Database]:
     with folder as place, closing(_connect(Path(place))) as connection:
         database = Database(connection, problems)
         with database.errors():
-            _add_views(connection, scan, text, problems, Path(place))
+            _add_views(connection, calls, text, problems, Path(place))
             connection.execute("SET TimeZone = ?", [zone])
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -296,12 +299,16 @@ def _connect(place: Path) -> Any:
     return duckdb.connect(":memory:", config={**_SETTINGS, **_LIMITS, **places, "secret_directory": str(place)})
 
 
-def _add_views(connection: Any, scan: Scan, text: str, problems: list[BaseException], place: Path) -> None:
+def _add_views(connection: Any, calls: CallScan, text: str, problems: list[BaseException], place: Path) -> None:
+    scan = calls.scan
     if find_spec("pyarrow"):
+        from cdrctl.archive.arrow_calls import CallsDataset
         from cdrctl.archive.arrow_views import ArchiveDataset
 
         for view in all_views():
             connection.register(view.name, ArchiveDataset(scan, view, problems))
+        connection.register(CALLS, CallsDataset(calls, problems, place))
+        _add_figures(connection, text, f"temp.main.{CALLS}")
         return
     if scan.archive.archive.form == "parquet":
         raise ConfigurationError(
@@ -312,13 +319,33 @@ def _add_views(connection: Any, scan: Scan, text: str, problems: list[BaseExcept
     settings = {**_SETTINGS, **_LIMITS, "temp_directory": str(place)}
     views = {view.name: view for view in all_views()}
     named = [view for view in views.values() if view.name in text.casefold()]
+    views[CALLS] = CALLS_VIEW
+    if any(name in text.casefold() for name in (CALLS, FIGURES, *NAMES)):
+        named.append(CALLS_VIEW)
     with closing(duckdb.connect(path, config=settings)) as rows:
         for view in named:
-            _copy(rows, scan, view)
+            found = _call_pages(calls) if view is CALLS_VIEW else _view_pages(scan, view)
+            _copy(rows, scan, view, found)
     connection.execute(f"ATTACH {_text(path)} AS archive (READ_ONLY)")
     for view in views.values():
         source = f"FROM archive.{quote(view.name)}" if view in named else _only_columns(view)
         connection.execute(f"CREATE VIEW {quote(view.name)} AS {source}")
+    _add_figures(connection, text, f"memory.main.{CALLS}")
+
+
+def _add_figures(connection: Any, text: str, calls: str) -> None:
+    for statement in create_statements(calls) if may_name_figures(text) else ():
+        connection.execute(statement)
+
+
+def _view_pages(scan: Scan, view: View) -> Iterator[Sequence[Row]]:
+    for day in days_of(scan, view):
+        yield from pages(scan, view, day)
+
+
+def _call_pages(calls: CallScan) -> Iterator[Sequence[Row]]:
+    for days in calls.days():
+        yield from calls.pages(days)
 
 
 def _only_columns(view: View) -> str:
@@ -327,17 +354,18 @@ def _only_columns(view: View) -> str:
     return f"SELECT {columns} WHERE error('without pyarrow, a statement names its views: {view.name}')::BOOLEAN"
 
 
-def _copy(rows: Any, scan: Scan, view: View) -> None:
-    """Copy all rows of a view to a table."""
+def _copy(rows: Any, scan: Scan, view: View, found: Iterator[Sequence[Row]]) -> None:
+    """Copy rows of a view to a table."""
     types = [sql_type(column) for column in view.columns]
     columns = ", ".join(f"{quote(one.name)} {kind}" for one, kind in zip(view.columns, types, strict=True))
     rows.execute(f"CREATE TABLE {quote(view.name)} ({columns})")
     fit = fitter(row_schema(view), scan.warn)
     given = [kind if kind in {"BIGINT", "BOOLEAN"} else "VARCHAR" for kind in types]
     values = ", ".join(f"unnest(?::{one}[])::{kind}" for one, kind in zip(given, types, strict=True))
-    for day in days_of(scan, view):
-        for page in pages(scan, view, day):
-            rows.execute(f"INSERT INTO {quote(view.name)} SELECT {values}", [list(cells) for cells in fit(page)])
+    width = len(types)  # calls have no column for values that do not fit
+    for page in found:
+        cells = [list(one) for one in fit(page)][:width]
+        rows.execute(f"INSERT INTO {quote(view.name)} SELECT {values}", cells)
 
 
 def _text(path: Path) -> str:

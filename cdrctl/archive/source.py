@@ -164,7 +164,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
             yield from _gaps_before(pending, one, sync)
         if file is not None and file.records:
             yield from _gaps_before(pending, None, sync, until=part.since)
-            yield from _pages(source, file, part)
+            yield from file_events(source, file, part)
         del file  # before the next one is read
         yield Checkpoint(part)
     yield from _gaps_before(pending, None, sync)
@@ -172,7 +172,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
     if fault or (file is None and UNKNOWN in source.files):
         yield Gap(fault or f"{source.path(UNKNOWN)} is missing: it has records whose start is unknown", VERIFY)
     if file is not None:
-        yield from _pages(source, file, None)
+        yield from file_events(source, file, None)
 
 
 def recent_note(source: ArchivedCall, window: Window, now: datetime) -> tuple[datetime, list[Note]] | None:
@@ -220,7 +220,7 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
     return None, f"{path} is damaged, or was changed by another program"
 
 
-def _pages(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
+def file_events(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
     """Yield the records that started in a part of the day, or all, and a gap for lines that are no records."""
     read, read_batch, unread = record_reader(source.call, file.header), batch_reader(source.call), 0
     for some in file.parts() if file.parts is not None else _parts(file):

@@ -162,7 +162,7 @@ def days_of(
         if one.provider not in PROVIDERS:
             scan.gaps[f"{one.profile} {one.call}: its provider is unknown"] = None
     named = [CallName(*known[one.provider, one.call], scan.name_of(one)) for one in kept]
-    there = {at: _days_there(scan, kept[at]) for at in wanted_calls(named)}
+    there = {at: days_there(scan, kept[at]) for at in wanted_calls(named)}
     days = [*dict.fromkeys([*_calendar(scan, kept), *(day for found in there.values() for day in found)])]
     possible = {days[at] for at in wanted_days(days)}
     result: list[Day] = []
@@ -192,7 +192,7 @@ def _calendar(scan: Scan, kept: Sequence[KeptCall]) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _days_there(scan: Scan, kept: KeptCall) -> list[date | None]:
+def days_there(scan: Scan, kept: KeptCall) -> list[date | None]:
     """Return the days of a call that have a file, or should have one."""
     archive = scan.archive.archive
     with reading_archive(archive.folder):

@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdrctl.cli.archive_calls import refresh_calls
+from cdrctl.cli.archive_calls import marks_of_archived, refresh_calls
 from cdrctl.cli.archive_run import run_sync
 from cdrctl.cli.calendar import json_list, write_text
 from cdrctl.cli.commands import command
@@ -252,14 +252,14 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
             files, kept = book.files(), book.kept()
         if found and rebuild:
             break
-        found = [*differences(archive, files), *_differing_calls(archive, kept)]
+        found = [*differences(archive, files), *_differing_calls(opened, archive, kept)]
         seen.append({one.path for one in found})
         if not found:
             break
     return files, [one for one in found if all(one.path in paths for paths in seen)]
 
 
-def _differing_calls(archive: Archive, kept: Sequence[KeptCall]) -> Sequence[Difference]:
+def _differing_calls(opened: Session, archive: Archive, kept: Sequence[KeptCall]) -> Sequence[Difference]:
     """Return the files of calls that are out of date."""
     from cdrctl.archive.calls_store import differing_calls
     from cdrctl.archive.index import reading_archive
@@ -268,7 +268,7 @@ def _differing_calls(archive: Archive, kept: Sequence[KeptCall]) -> Sequence[Dif
     if archive.layout == FIRST_LAYOUT:
         return ()
     with reading_archive(archive.folder):
-        return [*differing_calls(archive, kept)]
+        return [*differing_calls(archive, kept, marks_of_archived(opened))]
 
 
 @command(

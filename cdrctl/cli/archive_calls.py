@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cdrctl.cli.archive_jobs import Job
 from cdrctl.cli.connecting import the_clock
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, LockedError, UsageError
 
 if TYPE_CHECKING:
+    from cdrctl.archive.calls_store import Marks
     from cdrctl.archive.calls_update import Updated
+    from cdrctl.archive.ledger import KeptCall
     from cdrctl.archive.ledgers import AnyLedger
     from cdrctl.archive.store import Archive
 
@@ -86,7 +89,7 @@ def update_calls(session: Session, archive: Archive, ledger: AnyLedger, profile:
             forget_calls(archive, profile)
         return Updated()
     with call_lock(archive, profile, legs.call):
-        return update(archive, ledger, profile, now, warn)
+        return update(archive, ledger, profile, marks_of_archived(session)(legs), now, warn)
 
 
 def refresh_calls(session: Session, archive: Archive, profiles: Iterable[str] | None = None) -> None:
@@ -118,6 +121,25 @@ def refresh_calls(session: Session, archive: Archive, profiles: Iterable[str] | 
             busy = error
     if busy is not None:
         raise busy
+
+
+def marks_of_archived(session: Session) -> Callable[[KeptCall], Marks]:
+    """Return the function that returns what the profile of an archived call names that its records do not tell."""
+    configured = functools.cache(lambda: read_profiles(session)[0])
+
+    def marks_of(kept: KeptCall) -> Marks:
+        from cdrctl.archive.calls_store import Marks
+        from cdrctl.cli.from_archive import name_of
+        from cdrctl.profiles.choosing import words_of
+
+        name = name_of(kept)
+        profile = configured().get(name)
+        if profile is not None and profile.provider != kept.provider:
+            return Marks()
+        environ = session.process.environ
+        return Marks(*(words_of(name, profile, one, environ) for one in ("voicemail_numbers", "queues")))
+
+    return marks_of
 
 
 def _log(session: Session, profile: str, done: Updated) -> None:

@@ -79,8 +79,9 @@ _FAIL_IF_EMPTY = option("--fail-if-empty", about="Exit with 9 if there are no ro
 def sql(opened: Session, *, statement: str | None, source: str, **given: Any) -> None:
     """Run SQL over an archive, or list the views and columns that it has.
 
-    There is one view for each call, such as webex_cdrs, over all profiles, and `common`, which has the common CDR of
-    every record. A statement reads only the days that its conditions on date, _start and profile leave.
+    There is one view for each call, such as webex_cdrs, over all profiles; `common`, which has the common CDR of
+    every record; `calls`, which has whole calls; and a view for each figure over calls, such as asr, and `figures` for
+    all. A statement reads only the days that its conditions on date, _start and profile leave.
 
     It needs no secrets, no network and no permission to write. A statement can read nothing but the archive.
     """
@@ -89,9 +90,11 @@ def sql(opened: Session, *, statement: str | None, source: str, **given: Any) ->
     prepare_messages(opened, request.output.path)
     query = None if statement is None else _text(opened, statement)
     _check_installed()
+    from cdrctl.archive.calls_view import CallScan
     from cdrctl.archive.query import open_database
     from cdrctl.archive.source import open_source
     from cdrctl.archive.views import Scan
+    from cdrctl.cli.archive_calls import marks_of_archived
 
     tally, warned = Tally(), dict[str, None]()
 
@@ -106,7 +109,7 @@ def sql(opened: Session, *, statement: str | None, source: str, **given: Any) ->
         if query is None:
             _write(opened, request, _listing(), tally, started)
             return
-        with open_database(scan, zone, query) as database:
+        with open_database(CallScan(scan, marks_of_archived(opened)), zone, query) as database:
             _write(opened, request, database.result(query), tally, started)
         _note_holes(opened, scan)
         tally.gaps += [Gap(text, f"cdrctl verify --into {shlex.quote(source)} checks all files") for text in scan.gaps]
@@ -181,10 +184,20 @@ def _check_installed() -> None:
 
 def _listing() -> Result:
     """Return the columns of all views, as rows."""
+    from cdrctl.archive.calls_view import VIEW
+    from cdrctl.archive.figure_views import ALL, COLUMNS
     from cdrctl.archive.query import Result, sql_type
     from cdrctl.archive.views import all_views
+    from cdrctl.figures.definitions import NAMES, figure
 
-    rows = [[view.name, one.name, sql_type(one), one.meaning] for view in all_views() for one in view.columns]
+    views = [*all_views(), VIEW]
+    rows = [[view.name, one.name, sql_type(one), one.meaning] for view in views for one in view.columns]
+    rows += [[ALL, one.name, sql_type(one), one.meaning] for one in COLUMNS]
+    rows += [
+        [name, "value", sql_type(COLUMNS[1]), f"{figure(name).title} (columns as in {ALL}); {name}_by('day') groups it"]
+        for name in NAMES
+        if name != VIEW.name
+    ]
     columns = (Column("view", ""), Column("column", ""), Column("type", ""), Column("meaning", ""))
     return Result(columns, iter([rows]))
 

@@ -24,6 +24,9 @@ NAMES = (
 )
 """The figures, in the order in which they are shown."""
 
+PLACES = {"ratio": 4, "seconds": 1, "erlang": 3}
+"""Digits after the point of a quotient, by unit; halves are rounded to the even digit."""
+
 REFUSED = {
     "occupancy": "it needs log-in times of agents, which are in no CDR",
     "fcr": "whether a request was resolved is in no CDR; repeat_callers counts who calls again within 24 hours",

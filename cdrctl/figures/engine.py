@@ -17,7 +17,7 @@ import duckdb
 
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.figures.definitions import Figure
+from cdrctl.figures.definitions import PLACES, Figure
 from cdrctl.figures.groups import Key, cannot, statement
 from cdrctl.figures.in_place import CallFiles, open_in_place
 from cdrctl.records.events import Row
@@ -35,9 +35,6 @@ _SETTINGS = {
 }
 _AT_ONCE = 10_000
 """Rows that are inserted at once."""
-
-_PLACES = {"ratio": 4, "seconds": 1, "erlang": 3}
-"""Digits after the point, by unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +197,7 @@ def _measured(one: Figure, row: Mapping[str, Any], keys: int, why: str) -> Measu
     if one.unit in {"count", "money"} or (denominator is None and one.unit == "seconds" and numerator is not None):
         value = _plain(numerator)
     elif numerator is not None and denominator:
-        value = _quotient(numerator, denominator, _PLACES[one.unit])
+        value = _quotient(numerator, denominator, PLACES[one.unit])
     else:
         why = "; ".join(filter(None, ("there are no such calls", why)))
     shown = None if denominator is None else _plain(denominator)

@@ -17,6 +17,8 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.fetchers import PROVIDERS
+from cdrctl.figures.definitions import NAMES, figure
+from cdrctl.figures.groups import KEYS, cannot
 from cdrctl.sandbox import Exchange
 from tests.archive.test_crash import folders, kill, provider, shell as killable
 from tests.cli.archive_kit import configure
@@ -101,6 +103,7 @@ def test_other_formats_have_the_same_calls(shell: Shell, form: str) -> None:
                 len(rows),
                 sum(row["talk_seconds"] or 0 for row in rows),
             ]
+            assert by_sql(shell, f"profile = '{profile}' AND date = '{day}'", "new") == told(rows)
 
 
 def assert_current(shell: Shell) -> None:
@@ -163,6 +166,78 @@ def test_the_first_layout_refuses(shell: Shell, tmp_path: Path) -> None:
     with Path("old/archive.toml").open("a", encoding="utf-8") as file:
         file.write("\n[calls]\nstore = true\n")
     assert shell.run("sync", "kazoo", "--into", "old").code == 6
+
+
+# In SQL
+
+SHOWN = ("call_id", "start_time", "outcome", "talk_seconds", "path", "leg_ids", "network_answered", "complete", "why")
+
+
+def told(rows: Rows) -> Rows:
+    return sorted(({name: row[name] for name in SHOWN} for row in rows), key=lambda row: str(row["call_id"]))
+
+
+def by_sql(shell: Shell, where: str, archive: str = "archive", code: int = 0) -> Rows:
+    statement = f"SELECT {', '.join(SHOWN)} FROM calls WHERE {where}"  # noqa: S608
+    ran = shell.run("sql", "--from", archive, statement, "-f", "jsonl", "-q")
+    assert ran.code == code, ran.err
+    lists = ("path", "leg_ids")
+    return told([{key: json.loads(one) if key in lists else one for key, one in row.items()} for row in ran.lines])
+
+
+def test_sql_has_the_calls_of_days_that_are_stored_and_of_others(shell: Shell) -> None:
+    before = {path: path.read_bytes() for path in Path("archive").rglob("*") if path.is_file()}
+    whole = joined(shell, "2026-11-11") + joined(shell, "2026-11-12")
+    for profile in PROVIDERS:
+        where = f"profile = '{profile}' AND date >= '2026-11-11' AND date <= '2026-11-12'"
+        assert by_sql(shell, where) == told([row for row in whole if row["profile"] == profile])
+    edited = Path("archive/calls/profile=kazoo/date=2026-11-11/calls.jsonl")
+    edited.write_bytes(edited.read_bytes().replace(b'"answered"', b'"rejected"'))
+    where = "profile = 'kazoo' AND date = '2026-11-11'"
+    expected = told([row for row in whole if row["profile"] == "kazoo" and row["start_time"] < "2026-11-12"])
+    assert by_sql(shell, where) == expected, "a file that was changed is not used"
+    edited.write_bytes(before[edited])
+    assert {path: path.read_bytes() for path in Path("archive").rglob("*") if path.is_file()} == before
+    legs = Path("archive/profile=kazoo/call=cdrs/date=2026-11-11/cdrs.jsonl")
+    legs.write_bytes(b"".join(legs.read_bytes().splitlines(keepends=True)[:-8]))
+    assert by_sql(shell, where, code=3) != expected, "calls whose legs have changed are not used"
+
+
+def test_figures_in_sql_are_those_of_stats(shell: Shell) -> None:
+    window = ("--since", "2026-11-10", "--until", "2026-11-13")
+    given = "since := '2026-11-10', until := '2026-11-13'"
+
+    def normal(rows: Rows, *keys: str) -> list[tuple[Any, ...]]:
+        numbers = ("value", "denominator")
+        return sorted(
+            (
+                *(str(row[key]) for key in keys),
+                *(None if row[key] is None else round(Decimal(row[key]), 8) for key in numbers),
+                row["why"],
+            )
+            for row in rows
+        )
+
+    def same(rows: Rows) -> Rows:
+        told = [{**row, "why": str(row["why"]).replace("--since and --until", "since and until")} for row in rows]
+        return [{**row, "why": row["why"].partition(": ")[0]} for row in told]
+
+    stats = shell.run("stats", "--all", "--from", "archive", *window, "-f", "jsonl", "-q").ok().lines
+    asked = ("sql", "--from", "archive", "-f", "jsonl", "-q")
+    found = shell.run(*asked, f"FROM figures({given})").ok().lines
+    assert len({row["figure"] for row in found}) == len(NAMES) == 22
+    assert normal(same(found), "figure", "unit") == normal(same(stats), "figure", "unit")
+    for key in ("day", "queue", "profile"):
+        able = [name for name in NAMES if not cannot(figure(name), [KEYS[key]])]
+        if key == "queue":  # the profiles have the same calls: which of those that begin at once is the later one?
+            able.remove("repeat_callers")
+        every = " UNION ALL ".join(f"FROM {name}_by('{key}', {given})" for name in able)
+        grouped = shell.run(*asked, every).ok().lines
+        words = ("--by", key, "--figures", ",".join(able))
+        expected = shell.run("stats", "--all", "--from", "archive", *window, *words, "-f", "jsonl", "-q").ok().lines
+        expected = [{**row, "key": row[key]} for row in expected]
+        assert normal(same(grouped), "figure", "key", "unit") == normal(same(expected), "figure", "key", "unit")
+    assert shell.run(*asked, "FROM asr_by('colour')").code == 2
 
 
 @pytest.mark.process

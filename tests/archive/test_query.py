@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdrctl.archive import query
+from cdrctl.archive.calls_view import VIEW, CallScan
 from cdrctl.archive.dayfile import NewDay, Row
+from cdrctl.archive.figure_views import ALL, COLUMNS
 from cdrctl.archive.files import save
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.ledger import KeptCall
@@ -23,6 +25,7 @@ from cdrctl.archive.store import FORMATS, Archive, open_or_create
 from cdrctl.archive.views import Scan, all_views
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import load
+from cdrctl.figures.definitions import NAMES
 from cdrctl.records.columns import Column
 from cdrctl.writers.csv import DIALECT
 from cdrctl.writers.separated import join_lines
@@ -89,7 +92,7 @@ def opened(folder: Path, text: str = "", zone: str = "UTC") -> Iterator[tuple[qu
     warnings: list[str] = []
     with open_source(folder) as archive:
         scan = Scan(archive, NOW, lambda kept: kept.profile, warnings.append)
-        with query.open_database(scan, zone, text) as database:
+        with query.open_database(CallScan(scan), zone, text) as database:
             yield database, scan
 
 
@@ -180,14 +183,16 @@ def test_common_cdrs_are_of_all_calls(of_any_form: Path) -> None:
 
 def test_every_view_is_there_and_empty_without_records(tmp_path: Path) -> None:
     folder = open_or_create(tmp_path / "archive", None, "jsonl").folder
-    views = {view.name: [(one.name, query.sql_type(one)) for one in view.columns] for view in all_views()}
+    views = {view.name: [(one.name, query.sql_type(one)) for one in view.columns] for view in (*all_views(), VIEW)}
+    figures = {one: [(column.name, query.sql_type(column)) for column in COLUMNS] for one in (ALL, *NAMES)}
+    views = {**figures, **views}
     assert {name for (name,) in rows(folder, "SHOW TABLES")} == {*views}
     told = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
     found: dict[str, list[tuple[str, str]]] = {}
     for view, name, kind in rows(folder, told):
         found.setdefault(view, []).append((name, kind))
     assert found == views
-    every = " UNION ALL ".join(f"SELECT 1 FROM {one}" for one in views)  # noqa: S608
+    every = " UNION ALL ".join(f"SELECT 1 FROM {one}" for one in views if one not in figures)  # noqa: S608
     assert rows(folder, every) == []
 
 
@@ -442,7 +447,7 @@ def test_a_database_of_rows_cannot_be_written(tmp_path: Path, monkeypatch: pytes
     folder = made(tmp_path / "archive", "jsonl").folder
     with open_source(folder) as archive:
         scan = Scan(archive, NOW, lambda kept: kept.profile, print)
-        with query.open_database(scan, "UTC", "FROM webex_cdrs") as database, pytest.raises(duckdb.Error):
+        with query.open_database(CallScan(scan), "UTC", "FROM webex_cdrs") as database, pytest.raises(duckdb.Error):
             database.connection.execute("DELETE FROM archive.webex_cdrs")
 
 

@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdrctl import sandbox
+from cdrctl.archive.calls_view import VIEW
+from cdrctl.archive.figure_views import ALL, COLUMNS
 from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.views import all_views
+from cdrctl.figures.definitions import NAMES as FIGURES
 from tests.cli.archive_kit import configure
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell, run
@@ -91,7 +94,11 @@ def test_voicenters_own_date_has_another_name(shell: Shell) -> None:
     assert one["date_"] == one["_start"]
 
 
-NAMES = [(view.name, one.name) for view in all_views() for one in view.columns]
+NAMES = [
+    *((view.name, one.name) for view in (*all_views(), VIEW) for one in view.columns),
+    *((ALL, one.name) for one in COLUMNS),
+    *((one, "value") for one in FIGURES if one != VIEW.name),
+]
 
 
 def test_without_a_statement_the_columns_are_listed(shell: Shell) -> None:
@@ -101,7 +108,7 @@ def test_without_a_statement_the_columns_are_listed(shell: Shell) -> None:
 
 
 def test_on_a_terminal_the_list_is_a_table(shell: Shell) -> None:
-    ran = run("sql", "--from", "archive", "--no-pager", terminal=True, width=120, clock=shell.clock).ok()
+    ran = run("sql", "--from", "archive", "--no-pager", terminal=True, width=200, clock=shell.clock).ok()
     cells = [tuple(line.split()[:2]) for line in ran.out.splitlines()]
     assert cells[-len(NAMES) :] == NAMES
 

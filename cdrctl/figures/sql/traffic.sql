@@ -15,16 +15,16 @@ WITH quarters AS (  -- of an hour, cut to the window: clocks everywhere change b
 ), hours AS (
   SELECT /*times*/ sum(epoch(end_time) - epoch(start_time)) / 3600.0 AS hours FROM quarters /*group times*/
 ), talks AS (
-  SELECT *, greatest(coalesce(answer_time, end_time - to_seconds(talk_seconds), start_time), $since::TIMESTAMPTZ) AS since,
+  SELECT *, greatest(coalesce(answer_time, end_time - to_seconds(talk_seconds), start_time), $since::TIMESTAMPTZ) AS talk_since,
     least(coalesce(answer_time, end_time - to_seconds(talk_seconds), start_time) + to_seconds(talk_seconds),
-      $until::TIMESTAMPTZ) AS until
+      $until::TIMESTAMPTZ) AS talk_until
   FROM calls WHERE talk_seconds > 0
 ), shares AS (
-  SELECT * REPLACE (greatest(quarter, since) AS start_time),
-    epoch(least(quarter + INTERVAL 15 MINUTE, until)) - epoch(greatest(quarter, since)) AS share
-  FROM (SELECT *, unnest(generate_series(time_bucket(INTERVAL 15 MINUTE, since), until, INTERVAL 15 MINUTE)) AS quarter
-    FROM talks WHERE since < until)
-  WHERE quarter < until
+  SELECT * REPLACE (greatest(quarter, talk_since) AS start_time),
+    epoch(least(quarter + INTERVAL 15 MINUTE, talk_until)) - epoch(greatest(quarter, talk_since)) AS share
+  FROM (SELECT *, unnest(generate_series(time_bucket(INTERVAL 15 MINUTE, talk_since), talk_until, INTERVAL 15 MINUTE)) AS quarter
+    FROM talks WHERE talk_since < talk_until)
+  WHERE quarter < talk_until
 )
 SELECT /*by*/ sum(share) / 3600.0 AS numerator, any_value(hours) AS denominator
 FROM (SELECT shares.*, hours.hours FROM shares JOIN hours ON /*same times*/) AS calls /*group*/

@@ -169,12 +169,15 @@ def _without(untold: dict[str, str]) -> str:
 
 def _left_out(one: Figure) -> str:
     """Return the expression of the calls of queues that a figure leaves out; null if there are none."""
-    if one.needs != "queue_wait_seconds":
+    lacking = {
+        "queue_wait_seconds": ("queue IS NOT NULL AND ", "of queues or groups whose waiting is not told are left out"),
+        "cost": ("", "without a cost are not in it"),
+    }
+    if one.needs not in lacking:
         return "NULL"
-    what = "calls of queues or groups whose waiting is not told are left out"
+    of, what = lacking[one.needs]
     return (
-        f"(SELECT CASE WHEN count(*) > 0 THEN count(*) || ' {what}' END FROM calls "
-        "WHERE queue IS NOT NULL AND queue_wait_seconds IS NULL)"
+        f"(SELECT CASE WHEN count(*) > 0 THEN count(*) || ' calls {what}' END FROM calls WHERE {of}{one.needs} IS NULL)"
     )
 
 

@@ -153,7 +153,7 @@ def _parties(call: FoldedCall) -> dict[str, Value]:
     return {
         "from_number": first.from_number,
         "from_name": first.from_name,
-        "to_number": first.to_number,
+        "to_number": next((one.to_number for one in call.parts if one.to_number), None),
         "dialed_number": next((one.dialed for one in call.parts if one.dialed), None),
         "answered_by": None if by is None else by.name or by.number,
         "rang": list(dict.fromkeys(one.name or one.number for one in call.rang if one.name or one.number)),

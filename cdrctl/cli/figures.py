@@ -56,6 +56,10 @@ class Limits:
     short_abandon: int
 
 
+_OF_EVERY_CALL = frozenset({"end_time", "reached"})
+"""What a figure needs of every call: that some calls have it is not enough."""
+
+
 def read_limits(given: Mapping[str, Any]) -> Limits:
     """Return the limits that the options name.
 
@@ -208,7 +212,7 @@ def measured(
     there = [name for name in calls.providers() if name in PROVIDERS]
     lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in there}
     untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
-    if untold:  # the user may have named the queues
+    if untold and one.needs not in _OF_EVERY_CALL:  # the user may have named the queues
         telling = calls.telling(one.needs)
         untold = {name: why for name, why in untold.items() if name not in telling}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)

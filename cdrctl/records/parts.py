@@ -148,7 +148,8 @@ class Joins:
 
     Args:
         parts: From native values and the common CDR of one record to its parts.
-        lacks: Columns of a call that no record tells of, each with the reason.
+        lacks: Columns of a call that no record tells of, or not of every call, each with the reason; `reached` is
+            whether the network brought a call to the far end.
         same: From the id of a record to a key that a record of another call of the API has too if both tell of the same
             event; None if there are no such records. The later call of a provider's tells more.
         shape: What the columns of a record are to the mapping; None to map each record by itself.

@@ -72,7 +72,7 @@ def rows_of(
     """Return the calls that a provider's records of a window make, as `cdrctl calls` does."""
     known = Window(since - REACH, until + REACH)
     parts = parts_of(name, exchange, known.since, known.until, now=now, switches=switches)
-    boxes = BOXES if name == "portsip" else frozenset[str]()
+    boxes = BOXES if name in {"callgear", "portsip"} else frozenset[str]()
     queues = QUEUES if name in {"callgear", "portsip"} else frozenset[str]()
     told = Told(name, "judge", Window(since, until), known, REACH, boxes, queues)
     return [dict(zip(NAMES, row, strict=True)) for page in call_rows([[tuple(p) for p in parts]], told) for row in page]
@@ -169,6 +169,9 @@ CHECKS: dict[str, Callable[[Row, CallTruth, str], bool]] = {
     "end_time": _at("end_time", lambda truth: truth.end, _SECOND),
     "from_number": lambda row, truth, _: (
         row["from_number"] is None or row["from_number"][-4:] == truth.from_number[-4:] or truth.direction != "inbound"
+    ),
+    "to_number": lambda row, truth, _: (
+        row["to_number"] is None or row["to_number"][-4:] == truth.to_number[-4:] or truth.direction != "outbound"
     ),
     "answered_by": _is_answerer,
     "queue": _is_queue,

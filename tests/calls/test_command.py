@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow  # one folder for all tests; the commands themselv
 def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a shell in whose folder are an archive, legs of a day in each form, and their calls, of all providers."""
     folder, clock = tmp_path_factory.mktemp("calls"), HandClock(NOW)
-    with sandbox.start(exchange=Exchange(1, volume=0.3), now=clock) as providers:
+    with sandbox.start(exchange=Exchange(1, volume=0.3, stories="hard"), now=clock) as providers:
         shell = Shell(folder, clock)
         configure(shell, providers, *PROVIDERS)
         shell.run("sync", "--all", "--into", f"{folder}/archive", "--since", "2026-11-10", "-q").ok()

@@ -109,7 +109,7 @@ def _part(
         outside,
         text(common["from_number"]),
         text(common["from_name"]),
-        text(common["dialed_number"]) or text(common["to_number"]),
+        None if kind in _OWN_LEGS else text(common["dialed_number"]) or text(common["to_number"]),
         text(common["dialed_number"]),
         transfer="unknown" if moved else _TRANSFERS.get(kind, ""),
         queue=text(record["queue_name"]),
@@ -171,6 +171,8 @@ _SHAPE = Shape(
 _LACKS = {
     "hold_seconds": "Voicenter does not tell of hold",
     "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
+    "end_time": "Voicenter's call log does not tell when calls to a queue or a menu end",
+    "reached": "Voicenter has one word for callers who hung up and for extensions that were not reached",
     "trunk": "Voicenter does not tell the trunk",
 }
 _LEGS = Joins(parts, lacks=_LACKS, same=same_event, shape=_SHAPE)

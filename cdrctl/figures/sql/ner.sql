@@ -1,6 +1,6 @@
 -- title: Network effectiveness ratio
 -- unit: ratio
--- needs: -
+-- needs: reached
 -- by: yes
 -- definition: Calls that the network brought to the far end: answered by anything, busy, not answered, cancelled while ringing or rejected; of the calls whose outcome is known.
 -- source: ITU-T E.425, from secondary sources

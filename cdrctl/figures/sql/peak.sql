@@ -1,6 +1,6 @@
 -- title: Most calls at the same time
 -- unit: count
--- needs: -
+-- needs: end_time
 -- by: no-time
 -- definition: The largest number of calls between their first start and their last end at one instant; a call that ends at an instant is over before another that starts then.
 -- source: a definition of this program

@@ -69,11 +69,12 @@ class State:
 
     def _cdrs_of(self, call: Call) -> list[Cdr]:
         """Give the records of a call; they are the same for every request, so they are cached."""
-        name = f"{call.id} {self.switched['original']}" if call.story else call.id
+        name = f"{call.id} {self.switched['original']} {self.switched['parked']}" if call.story else call.id
         known = self._cdrs.get(name)
         if known is None:
             if call.story and call.legs[0].party.kind == "outside":
-                known = cdrs_of_story(call, chained=self.switched["original"] == "chain")
+                chained, transfers = self.switched["original"] == "chain", self.switched["parked"] == "transfer"
+                known = cdrs_of_story(call, chained=chained, transfers=transfers)
             else:
                 known = cdrs_of(call)
             self._cdrs[name] = known

@@ -1,8 +1,8 @@
 """The records of calls of the harder exchange.
 
 The documents tell of queues, transfers, forwarding and boxes. How parking, conferences and a queue that overflows are
-recorded they do not tell; these are guesses: a retrieved caller is a transfer, a consultation is the first leg of an
-attended one, and each queue has a record under the id of the first.
+recorded they do not tell; these are guesses: a parked caller comes again under another id, a consultation is the first
+leg of an attended one, and each queue has a record under the id of the first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class _Made:
 
     call: Call
     chained: bool
+    parked: int
     found: list[Cdr] = field(default_factory=list)
 
     def add(self, kind: int, leg: Leg, *legs: Leg, own: bool = True, **values: Any) -> None:
@@ -51,9 +52,9 @@ class _Made:
         self.found.append(Cdr(**(given | values)))
 
 
-def cdrs_of_story(call: Call, *, chained: bool) -> list[Cdr]:
-    """Return the records of a call from outside; `chained` is the switch `original`."""
-    made = _Made(call, chained)
+def cdrs_of_story(call: Call, *, chained: bool, transfers: bool) -> list[Cdr]:
+    """Return the records of a call from outside; `chained` is the switch `original`, `transfers` is `parked`."""
+    made = _Made(call, chained, TRANSFERRED if transfers else INCOMING)
     legs = call.legs
     for place, leg in enumerate(legs[1:], 1):
         if leg.party.kind == "queue":
@@ -77,7 +78,7 @@ def _is_consulted(leg: Leg) -> bool:
 
 def _add_person(made: _Made, leg: Leg) -> None:
     """Add the record of a person who was rung, or who got a parked caller."""
-    kind = TRANSFERRED if made.found else INCOMING
+    kind = made.parked if leg.reason.startswith("CallPark") else TRANSFERRED if made.found else INCOMING
     if leg.cause != "forwarded":
         made.add(kind, leg)
     elif leg.forwarded is None:

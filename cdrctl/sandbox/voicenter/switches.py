@@ -36,6 +36,11 @@ SWITCHES: dict[str, Switch] = {
         ("chain",),
         meaning="what OriginalIvrUniqueID names in calls of --stories hard: the first or the one before (a guess)",
     ),
+    "parked": Switch(
+        "call",
+        ("transfer",),
+        meaning="type of the record of a parked caller who comes again, in calls of --stories hard (a guess)",
+    ),
     "order": Switch("oldest", ("newest",), meaning="order of records if the request has no sort"),
     "unknown_field": Switch("ignored", ("error",), meaning="response to an unknown field"),
     "extension": Switch("accepted", ("ignored",), meaning="extension, singular, in a query"),

@@ -120,7 +120,7 @@ _SHAPE = Shape(
     key=("report_id",),
     kinds=(
         *("direction", "user_type", "call_type", "answered", "call_outcome", "call_outcome_reason"),
-        *("releasing_party", "answered_elsewhere", "related_reason"),
+        *("releasing_party", "answered_elsewhere", "related_reason", "answer_indicator"),
     ),
     free=(
         *("report_id", "interaction_id", "correlation_id", "local_call_id", "network_call_id", "remote_call_id"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from itertools import islice
+from itertools import chain, islice, pairwise
 from typing import IO, Any
 
 from cdrctl.conditions.evaluation import reach
@@ -168,6 +168,7 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
     few = limit is not None and limit * 2 <= IN_MEMORY
     held: list[Any] = []
     runs: list[tuple[int, int]] = []
+    edges: list[tuple[Any, Any]] = []  # the first and the last key of each run
     with _disk_errors():
         waiting = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - only opening it is guarded here
     with waiting as file:
@@ -180,12 +181,17 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
                 if few:
                     del held[limit:]
                 else:
+                    edges.append((key(held[0]), key(held[-1])))
                     runs.append(_write_run(file, held))
                     held = []
         held.sort(key=key)
         rows: Iterator[Any] = iter(held)
+        if held:
+            edges.append((key(held[0]), key(held[-1])))
         if runs:
-            rows = heapq.merge(*(_read_run(file, *run) for run in runs), held, key=key)
+            parts = [*(_read_run(file, *run) for run in runs), iter(held)]
+            follow = all(not after[0] < before[1] for before, after in pairwise(edges))  # they came in order
+            rows = chain.from_iterable(parts) if follow else heapq.merge(*parts, key=key)
         left = limit
         while found := list(islice(rows, PAGE if left is None else min(left, PAGE))):
             yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ PAGE = 250
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1000
+_MINUTE = 60 * _SECOND
 EDGE, OPEN = "edge", "open"
 
 
@@ -191,7 +193,17 @@ def _sums(call: FoldedCall) -> dict[str, Value]:
 
 
 def _instant(at: int | None) -> str | None:
-    return None if at is None else rfc3339(_EPOCH + timedelta(milliseconds=at))
+    """Return an instant as text: of the minute, which many instants share, and of the milliseconds in it."""
+    if at is None:
+        return None
+    minute, rest = divmod(at, _MINUTE)
+    return f"{_minute(minute)}{rest // _SECOND:02d}.{rest % _SECOND:03d}Z"
+
+
+@functools.lru_cache(4096)
+def _minute(number: int) -> str:
+    """Return a minute since 1970 as text up to its seconds."""
+    return rfc3339(_EPOCH + timedelta(minutes=number))[: -len("00.000Z")]
 
 
 def path_of(call: FoldedCall) -> list[dict[str, Value]]:

@@ -1,7 +1,7 @@
 """Makes files of raw legs: `python -m benchmarks.legs PROVIDER COUNT PATH`.
 
-The legs are those of 30 days of the sandbox's telephone exchange, ordered by start. Each comes as many times as it takes
-to make COUNT legs, with ids of its own each time, which link the same legs as before.
+The legs are those of 30 days of the sandbox's telephone exchange, ordered by start. Each comes as many times as it
+takes to make COUNT legs, with ids of its own each time, which link the same legs as before.
 """
 
 from __future__ import annotations

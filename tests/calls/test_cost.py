@@ -10,10 +10,11 @@ import pytest
 
 from cdrctl.calls.lines import LegBatch
 from cdrctl.calls.rows import Told, call_rows
+from cdrctl.fetchers import load
 from cdrctl.records.events import Page
 from cdrctl.sandbox import Exchange
-from tests.calls.test_templates import decoder_of, imitation_of, lines_of, schemas
-from tests.calls.truth_kit import CONTEXT, NOW, PROVIDER_NAMES, joined_call, load
+from tests.calls.test_templates import decoder_of, lines_of, schemas
+from tests.calls.truth_kit import CONTEXT, NOW, PROVIDER_NAMES, imitation_of, joined_call
 
 MOST = {"webex": 20, "kazoo": 12, "callgear": 9, "portsip": 100, "voicenter": 60}
 """Function calls from the lines of a leg to its parts, of Python and C: about half above what it took."""

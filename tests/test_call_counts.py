@@ -55,10 +55,10 @@ class Case:
 
 CASES = (
     Case("webex", "cdrs", ("-f", "csv"), 700, 0.5, 19),
-    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 160, 61.9, 20),
-    Case("callgear", "legs", ("-f", "csv"), 620, 6.6, 8.5),
+    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 410, 5.9, 14),
+    Case("callgear", "legs", ("-f", "csv"), 640, 8.6, 8.5),
     Case("portsip", "cdrs", ("-f", "csv"), 220, 3.6, 5.3),
-    Case("voicenter", "cdrs", ("-f", "csv"), 580, 172.2, 17),
+    Case("voicenter", "cdrs", ("-f", "csv"), 870, 26.6, 13),
     Case("webex", "cdrs", ("-f", "jsonl"), 810, 0.4, 0),
     Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 170, 0.4, 0),
     Case("webex", "cdrs", ("-f", "csv", "--schema", "common"), 790, 29.1, 0),

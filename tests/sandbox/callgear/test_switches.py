@@ -12,6 +12,7 @@ from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.sandbox.callgear import ERRORS
 from tests.sandbox.clients import at, sample
 from tests.sandbox.conftest import BUSY, Starter
+from tests.sandbox.hard import several
 from tests.support.clock import HandClock
 
 from .client import BERLIN, DAY, FIELDS, METHODS, CallGearClient, Switched, few, login_of, names, ordered, window
@@ -424,3 +425,8 @@ def test_sandbox_can_start_with_callgear_alone() -> None:
     with start(providers=["callgear"], now=HandClock()) as sandbox:
         assert list(sandbox.profiles) == ["callgear"]
         assert sandbox.base_urls["callgear"] == f"{sandbox.url}/callgear/v2.0"
+
+
+def test_switch_call_session() -> None:
+    assert several("callgear", "call_session_id", {}) == 0
+    assert several("callgear", "call_session_id", {"call_session": "own"}) > 0

@@ -15,6 +15,7 @@ from cdrctl.sandbox.kazoo.releases import COLUMNS
 from cdrctl.sandbox.kazoo.switches import SWITCHES
 from tests.sandbox.clients import DATA, GREGORIAN, KazooClient, at, gregorian, quoted, sample
 from tests.sandbox.conftest import Starter
+from tests.sandbox.hard import several
 from tests.support.clock import HandClock
 
 from .client import RECORDED, WEEK, few, shape_of, whole
@@ -321,3 +322,8 @@ def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
         with start(now=clock, seed="x") as sandbox, KazooClient(sandbox) as client:
             bodies.append(client.get("cdrs").content)
     assert bodies[0] == bodies[1]
+
+
+def test_switch_interaction() -> None:
+    assert several("kazoo", "interaction_id", {}) == 0
+    assert several("kazoo", "interaction_id", {"interaction": "own"}) > 0

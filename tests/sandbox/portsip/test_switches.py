@@ -15,6 +15,7 @@ from cdrctl.sandbox.portsip.limits import refuse_over_limit
 from cdrctl.sandbox.portsip.sign_in import OTP_CODE
 from tests.sandbox.clients import at, sample
 from tests.sandbox.conftest import Starter
+from tests.sandbox.hard import several
 from tests.support.clock import HandClock
 
 from .client import DAY, EVENING, NOT_SIGNED_IN, WEEK, PortSIPClient, errors, full, refused, window
@@ -425,3 +426,8 @@ def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
             bodies.append({path: client.all(path, *span) for path, span in asked})
             bodies[-1]["token"] = [{"token": client.token}]
     assert bodies[0] == bodies[1]
+
+
+def test_switch_session() -> None:
+    assert several("portsip", "session_id", {}) == 0
+    assert several("portsip", "session_id", {"session": "own"}) > 0

@@ -12,6 +12,7 @@ from cdrctl.sandbox import Exchange, Sandbox, known_switches, start, uniform
 from cdrctl.sandbox.voicenter import CURRENT_FIELDS, SEED_FIELDS
 from tests.sandbox.clients import DATA, at, sample
 from tests.sandbox.conftest import Starter
+from tests.sandbox.hard import records
 from tests.support.clock import HandClock
 
 from .client import DAY, KNOWN, MONTH, NOON, ONE, SEED_STATUSES, VoicenterClient, full, in_order, keys, number
@@ -407,3 +408,23 @@ def test_responses_do_not_depend_on_earlier_requests(run: Starter) -> None:
     fresh = run(exchange=Exchange(1))
     sandbox.truth("voicenter", "cdrs", *MONTH)
     assert sandbox.truth("voicenter", "cdrs", *DAY) == fresh.truth("voicenter", "cdrs", *DAY)
+
+
+def _originals(switches: dict[str, str]) -> set[tuple[str, str]]:
+    """Return the ids of the records of hard calls, each with the id that it names."""
+    found = ((one["CallID"], (one.get("CustomData") or {}).get("OriginalIvrUniqueID")) for one in records(switches))
+    return {(own, named) for own, named in found if named}
+
+
+def test_switch_original() -> None:
+    first, chain = _originals({}), _originals({"original": "chain"})
+    assert {own for own, _ in first} == {own for own, _ in chain}
+    assert not {named for _, named in first} & {own for own, _ in first}  # they name no record that names another
+    assert {named for _, named in chain} & {own for own, _ in chain}
+
+
+def test_switch_parked() -> None:
+    kinds = [[one["CdrType"] for one in records(switches)] for switches in ({}, {"parked": "transfer"})]
+    assert len(kinds[0]) == len(kinds[1])
+    changed = {pair for pair in zip(*kinds, strict=True) if pair[0] != pair[1]}
+    assert len(changed) == 1

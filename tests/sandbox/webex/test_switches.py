@@ -10,6 +10,7 @@ import pytest
 from cdrctl.sandbox import Exchange, start, uniform
 from tests.sandbox.clients import WebexClient, at
 from tests.sandbox.conftest import BUSY, Starter
+from tests.sandbox.hard import several
 from tests.support.clock import HandClock
 
 from .client import DAY, EVENING, EXCHANGES, FIELDS, OLDER, by_id, full, shape
@@ -245,3 +246,8 @@ def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
         with start(now=clock, seed="x") as sandbox, WebexClient(sandbox) as client:
             bodies.append(client.ask(*EVENING).content)
     assert bodies[0] == bodies[1]
+
+
+def test_switch_interaction() -> None:
+    assert several("webex", "Interaction ID", {}) == 0
+    assert several("webex", "Interaction ID", {"interaction": "session"}) > 0

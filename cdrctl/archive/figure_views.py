@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cdrctl.fetchers import PROVIDERS, joins_of
-from cdrctl.figures.definitions import NAMES, PLACES, Figure, figure
+from cdrctl.figures.definitions import NAMES, OF_EVERY_CALL, PLACES, Figure, figure
 from cdrctl.figures.groups import KEYS, Key, cannot, statement
 from cdrctl.records.columns import Column
 from cdrctl.writers.duckdb import TYPES
@@ -98,7 +98,9 @@ def _query(one: Figure, keys: Sequence[Key], calls: str) -> str:
     untold, text = _untold(one), statement(one, keys)
     names = ", ".join(f"'{name}'" for name in untold)
     can = "WHERE provider NOT IN (SELECT provider FROM told WHERE lacks)" if untold else ""
-    lacks = f"provider IN ({names}) AND count({one.needs}) = 0" if untold else "false"
+    # Some calls may tell what others do not, for the user may have named the queues.
+    never = "" if one.needs in OF_EVERY_CALL else f" AND count({one.needs}) = 0"
+    lacks = f"provider IN ({names}){never}" if untold else "false"
     common = (
         f"all_calls AS (SELECT * FROM {calls} WHERE (since IS NULL OR start_time >= since::TIMESTAMPTZ) "
         f"AND (until IS NULL OR start_time < until::TIMESTAMPTZ)), "

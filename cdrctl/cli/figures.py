@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.cli.options import option
@@ -15,7 +17,7 @@ from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.request import ExportRequest
-from cdrctl.figures.definitions import figure
+from cdrctl.figures.definitions import OF_EVERY_CALL, figure
 from cdrctl.figures.groups import Key
 from cdrctl.records.events import Gap
 
@@ -41,8 +43,7 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What calls in queues are measured by.
 
     Args:
@@ -54,10 +55,6 @@ class Limits:
     target: float
     threshold: int
     short_abandon: int
-
-
-_OF_EVERY_CALL = frozenset({"end_time", "reached"})
-"""What a figure needs of every call: that some calls have it is not enough."""
 
 
 def read_limits(given: Mapping[str, Any]) -> Limits:
@@ -98,8 +95,7 @@ def calls_request(session: Session, given: Mapping[str, Any]) -> ExportRequest:
     return read_request(session, {"fail_if_empty": False, **given, **fixed}, None, None, ())
 
 
-@dataclass(slots=True)
-class Coverage:
+class Coverage(Struct):
     """Which hours of the window are known, over all profiles.
 
     Args:
@@ -212,7 +208,7 @@ def measured(
     there = [name for name in calls.providers() if name in PROVIDERS]
     lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in there}
     untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
-    if untold and one.needs not in _OF_EVERY_CALL:  # the user may have named the queues
+    if untold and one.needs not in OF_EVERY_CALL:  # the user may have named the queues
         telling = calls.telling(one.needs)
         untold = {name: why for name, why in untold.items() if name not in telling}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, cast
+
+from msgspec import Struct
 
 from cdrctl.errors import UsageError, did_you_mean
 
@@ -38,8 +39,7 @@ REFUSED = {
 """Figures that people ask for and that records cannot give, with the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A figure.
 
     Args:
@@ -64,6 +64,10 @@ class Figure:
     source: str
     sql: str
     sql_by_time: str = ""
+
+
+OF_EVERY_CALL = frozenset({"end_time", "reached"})
+"""What a figure needs of every call: that some calls have it is not enough. `reached` is no column of a call."""
 
 
 @functools.cache

@@ -10,10 +10,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from cdrctl.profiles.file import Profile as Written
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some records of a call: as many as are best read together.
 
     Args:
@@ -80,8 +80,7 @@ class Batch:
         return as_batch(self.rows)
 
 
-@dataclass(slots=True)
-class Profile:
+class Profile(Struct):
     """An open profile. Make one with `open_profile`.
 
     Args:

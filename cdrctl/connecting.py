@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.fetchers import Provider, Query, connect
@@ -29,8 +30,7 @@ SANDBOX = "sandbox"
 """The name of the built-in profile, which imitates every provider on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What opening a profile takes from the program around it.
 
     Args:
@@ -52,8 +52,7 @@ class Surroundings:
     transport: Transport | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     """A profile that is ready for requests. Settings and client are None for a call that is offline."""
 
     name: str
@@ -151,7 +150,7 @@ def ready(around: Surroundings, provider: Provider, profile: Profile, settings: 
     store = token_store(around.config, provider, profile, settings)
     paced = settings.requests_per_minute != 0
     rate_store = pace_file(around.config, provider.name, settings) if paced else None
-    named = dataclasses.replace(provider, sign_in=functools.partial(_sign_in, provider.sign_in, profile.name))
+    named = replace(provider, sign_in=functools.partial(_sign_in, provider.sign_in, profile.name))
     with _client(around, named, settings, store, rate_store) as client:
         yield Connected(profile.name, settings, client)
 

@@ -16,8 +16,9 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -148,8 +149,7 @@ def _replace_deep(text: str) -> str:
 # Looking for damage
 
 
-@dataclass(slots=True)
-class Damage:
+class Damage(Struct):
     """The damage of a record.
 
     Args:

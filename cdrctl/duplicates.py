@@ -7,9 +7,10 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
+
+from msgspec import Struct
 
 NEAR = 20_000
 """Up to twice as many identities are kept in memory: a page that comes again, or a shifted one, comes soon."""
@@ -21,8 +22,7 @@ Span = tuple[datetime, datetime]
 """The first and the last start of calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Far:
+class _Far(Struct, frozen=True):
     """Identities on disk.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cdrctl.damage import Damage, is_undamaged, mend, without_surrogates
 from cdrctl.records.batches import RecordBatch

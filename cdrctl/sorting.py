@@ -10,10 +10,11 @@ import os
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain, islice, pairwise
 from typing import IO, Any
+
+from msgspec import Struct
 
 from cdrctl.conditions.evaluation import reach
 from cdrctl.errors import OutputError, UsageError
@@ -35,8 +36,7 @@ _READ, _UNREADABLE, _NULL = range(3)
 Key = Callable[[Any], tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """A field to sort by."""
 
     field: str

@@ -10,10 +10,12 @@ import re
 from bisect import bisect_left
 from calendar import monthrange
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from cdrctl.errors import UsageError, alternatives
 from cdrctl.zones import zone as zone  # noqa: PLC0414  part of what this module offers
@@ -53,8 +55,7 @@ FORMS = (
 Edge = Literal["since", "until"]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """A half-open period of time [since, until), stored in UTC whatever offsets it was given in.
 
     Raises:
@@ -66,8 +67,8 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is not UTC or self.until.tzinfo is not UTC:
-            object.__setattr__(self, "since", _utc(self.since))
-            object.__setattr__(self, "until", _utc(self.until))
+            force_setattr(self, "since", _utc(self.since))
+            force_setattr(self, "until", _utc(self.until))
         if self.since >= self.until:
             raise ValueError(f"a window must end after it begins: [{self.since}, {self.until})")
 

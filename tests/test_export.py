@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
+from msgspec.structs import replace
 
 from cdrctl import duplicates
 from cdrctl.export.availability import LONG_CALL, RECENT, events_by_their_clock, reachable

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.archive.day import Day
 from cdrctl.archive.files import contents_of
@@ -173,8 +175,7 @@ def _changed(archive: Archive, filed: FileEntry, told: Sequence[Reading]) -> tup
     return 0, [replace(one, state="failed", error=why) if one.state == "done" else one for one in told]
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What a run would cost at least: windows, requests, and seconds under the published rate limits."""
 
     windows: int

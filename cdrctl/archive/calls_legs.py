@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.archive.calls_store import Marks
 from cdrctl.archive.intervals import Reading, overlap, settled_windows, subtract, union, whole_day
@@ -26,8 +27,7 @@ END = next(at for at, column in enumerate(CALL) if column.name == "end_time")
 WHY = next(at for at, column in enumerate(CALL) if column.name == "why")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Some consecutive days whose calls are joined at once.
 
     Args:

@@ -14,10 +14,11 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from msgspec import Struct
 
 from cdrctl import __version__
 from cdrctl.archive.difference import Difference
@@ -52,8 +53,7 @@ class Marks(NamedTuple):
     queues: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDay:
+class StoredDay(Struct, frozen=True):
     """The calls of one day.
 
     Args:

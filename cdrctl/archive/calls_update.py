@@ -10,11 +10,12 @@ import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO
+
+from msgspec import Struct
 
 from cdrctl import writers
 from cdrctl.archive.calls_legs import (
@@ -70,8 +71,7 @@ COLUMNS = tuple(column for column in CALL if column.name != "profile")
 _KEPT = [at for at, column in enumerate(CALL) if column.name != "profile"]
 
 
-@dataclass(slots=True)
-class Updated:
+class Updated(Struct):
     """What was done: how many days were written and removed, and how many calls they have."""
 
     written: int = 0
@@ -146,8 +146,7 @@ def _groups(days: Sequence[date]) -> Iterator[list[date]]:
         yield group
 
 
-@dataclass(slots=True)
-class _Day:
+class _Day(Struct):
     """The calls of a day that is being joined.
 
     Args:

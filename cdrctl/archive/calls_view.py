@@ -10,11 +10,12 @@ import csv
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl.archive.calls_legs import DAY as ONE_DAY, START, Span, joined_rows, parts_of, span_of
 from cdrctl.archive.calls_store import LegDigests, Marks, StoredDay, current_day, legs_of, path_of, read_state
@@ -39,8 +40,7 @@ _PROFILE = next(at for at, column in enumerate(CALL) if column.name == "profile"
 _FILE_COLUMNS = [column for column in CALL if column.name != "profile"]
 
 
-@dataclass(frozen=True, slots=True)
-class CallDays:
+class CallDays(Struct, frozen=True):
     """Some days of the calls of a profile.
 
     Args:
@@ -62,8 +62,7 @@ class CallDays:
         return path_of(self.source.archive, self.source.kept.profile, str(self.stored))
 
 
-@dataclass(slots=True)
-class CallScan:
+class CallScan(Struct):
     """What statements read of the calls of an archive, with the digests that are known already.
 
     Args:

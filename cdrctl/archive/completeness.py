@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+
+from msgspec import Struct
 
 from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import days, whole_day
@@ -21,8 +22,7 @@ UNKNOWN = "unknown"
 """The state of a day of a call whose provider this version does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """The days that a user asks for; None where the archive decides."""
 
     since: datetime | None = None
@@ -42,8 +42,7 @@ def _last_day(until: datetime, zone: tzinfo) -> date:
     return (until - timedelta(microseconds=1)).astimezone(zone).date()
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
+class Completeness(Struct, frozen=True):
     """Which days of a window a call has.
 
     Args:

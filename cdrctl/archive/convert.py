@@ -13,9 +13,11 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl.archive.casting import UnreadableRowError, cast
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
@@ -59,8 +61,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 """Since when a call is kept that only has files."""
 
 
-@dataclass(slots=True)
-class Conversion:
+class Conversion(Struct):
     """What a conversion did.
 
     Args:
@@ -78,8 +79,7 @@ class Conversion:
     already: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One call of the old archive, on its way into the new one.
 
     Args:
@@ -157,8 +157,7 @@ def _finish(old: Archive, new: Archive, done: Conversion) -> None:
 # The new folder
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """Which archive a folder is made of, its format, and what is left; `left` is None until the first end."""
 
     source: str

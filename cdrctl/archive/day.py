@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.details import keep_details
@@ -30,8 +32,7 @@ GONE_ALARM = timedelta(days=7)
 """For how long runs exit with 3 because of a record that is gone at the provider, from the first run that misses it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """The part of one day that a run reads.
 
     Args:
@@ -43,8 +44,7 @@ class Day:
     window: Window
 
 
-@dataclass(frozen=True, slots=True)
-class Existing:
+class Existing(Struct, frozen=True):
     """The state of a day in the archive before it is read.
 
     Args:
@@ -70,8 +70,7 @@ class Existing:
         return sorted(result, key=lambda one: one.window.since)
 
 
-@dataclass(frozen=True, slots=True)
-class DayResult:
+class DayResult(Struct, frozen=True):
     """How a reading changed a day.
 
     Args:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
@@ -25,8 +26,7 @@ class Row(NamedTuple):
     gone_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Some rows of a Parquet file.
 
     Args:
@@ -45,8 +45,7 @@ class Part:
             yield Row(row.start, row.key, line, row.gone_at)
 
 
-@dataclass(frozen=True, slots=True)
-class DayFile:
+class DayFile(Struct, frozen=True):
     """A day's file.
 
     Args:
@@ -82,8 +81,7 @@ class DayFile:
         return {row.key: _EPOCH + timedelta(milliseconds=row.gone_at) for row in self.rows() if row.gone_at is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class NewDay:
+class NewDay(Struct, frozen=True):
     """A day's file that is to be written.
 
     Args:

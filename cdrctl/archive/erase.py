@@ -11,9 +11,10 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.difference import Difference
@@ -42,8 +43,7 @@ from cdrctl.fetchers import Call
 from cdrctl.windows import rfc3339
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """A number to look for.
 
     Args:
@@ -64,8 +64,7 @@ class Search:
 NO_DIGITS = bytes(sorted({*range(256)} - {*b"0123456789"}))
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """The records of a call that have a number.
 
     Args:

@@ -13,10 +13,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import Entry, aware, milliseconds
@@ -37,8 +38,7 @@ Counts = dict[str, dict[str, dict[str, int]]]
 """Numbers of records by profile, call and day."""
 
 
-@dataclass(slots=True)
-class ErasedNumber:
+class ErasedNumber(Struct):
     """A number that was erased.
 
     Args:
@@ -56,8 +56,7 @@ class ErasedNumber:
     records: Counts = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Erased:
+class Erased(Struct):
     """The numbers that were erased from an archive, and the key of their digests."""
 
     key: bytes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.archive.canonical import csv_lines, json_lines
 from cdrctl.archive.dayfile import DayFile
@@ -32,8 +34,7 @@ def _unknown_clock() -> timedelta | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A call of a profile, ready to be fetched.
 
     Args:
@@ -73,8 +74,7 @@ class Source:
         return ahead if ahead is not None and abs(ahead) > UP_TO_NOW else timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """The records of a window.
 
     Args:
@@ -160,8 +160,7 @@ def fetch_entries(
     return job.compared(events, content, sent) if sent else job.converted(events)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetching:
+class _Fetching(Struct, frozen=True):
     """One window that is fetched: the arguments of `fetch_entries`."""
 
     archive: Archive

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cdrctl.archive.calls_store import forget_calls, stored_profiles
 from cdrctl.archive.erased import read_erased, write_erased
@@ -20,8 +21,7 @@ from cdrctl.archive.store import PROFILE, Archive, is_there, sync_folder, writin
 _LEAVING = "leaving-"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What an archive has of a profile: how many calls, days and records."""
 
     calls: int

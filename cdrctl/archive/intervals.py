@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.windows import Window
 
 State = Literal["planned", "done", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The state of one window in the ledger.
 
     Args:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from cdrctl.archive.index import LARGEST, milliseconds
 from cdrctl.archive.intervals import Reading, done_windows, settled_windows
@@ -35,8 +37,7 @@ NAMES = (*BUCKETS, MORE)
 _LIMITS = [limit // timedelta(milliseconds=1) for limit in BUCKETS.values()]
 
 
-@dataclass(frozen=True, slots=True)
-class Lateness:
+class Lateness(Struct, frozen=True):
     """How late the records of a day came that has been read again.
 
     Args:
@@ -124,8 +125,7 @@ def _count(value: Any) -> int:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """How late the records of some days came.
 
     Args:

@@ -14,11 +14,12 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
@@ -59,8 +60,7 @@ class FileEntry(NamedTuple):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeptCall:
+class KeptCall(Struct, frozen=True):
     """A call that the archive keeps.
 
     Args:
@@ -78,8 +78,7 @@ class KeptCall:
     retired: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SweepState:
+class SweepState(Struct, frozen=True):
     """The sweeps of a call by the policy of its archive.
 
     Args:

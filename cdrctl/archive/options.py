@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl import windows
 from cdrctl.archive.settings import NAME, ProfileSettings, Settings
@@ -16,8 +17,7 @@ from cdrctl.fetchers import Call, Option, Provider
 from cdrctl.fetchers.options import call_options, default_options
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
+class CallOptions(Struct, frozen=True):
     """The options with which an archive reads a call.
 
     Args:
@@ -31,8 +31,7 @@ class CallOptions:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A table of `archive.toml` with options, for messages."""
 
     path: Path

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl.archive.dayfile import Contents
 from cdrctl.archive.files import contents_of, other_owner
@@ -21,8 +23,7 @@ from cdrctl.export.rows import Log
 from cdrctl.windows import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Struct, frozen=True):
     """How the files of a call differ from the ledger.
 
     Args:

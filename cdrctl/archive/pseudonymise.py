@@ -6,9 +6,11 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl.archive.casting import UnreadableRowError, cast
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
@@ -41,8 +43,7 @@ BEGUN = Path(RUNS, "copy.begun")
 """The file of a copy that is not finished yet."""
 
 
-@dataclass(slots=True)
-class Copied:
+class Copied(Struct):
     """What was copied: numbers of calls, days and records, and the files that could not be."""
 
     calls: int = 0

@@ -14,7 +14,6 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+from msgspec import Struct
 
 from cdrctl.archive.calls_view import CALLS, VIEW as CALLS_VIEW, CallScan
 from cdrctl.archive.figure_views import ALL as FIGURES, create_statements, may_name_figures
@@ -55,8 +55,7 @@ def sql_type(column: Column) -> str:
     return "DATE" if column.name == DAY else KIND_TYPES[column.kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The result of a statement.
 
     Args:
@@ -209,8 +208,7 @@ def _error_of(error: Exception) -> BaseException:
 # Values
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """How the values of a type are read: an SQL expression of the column, its kind, and the conversion in Python."""
 
     expression: str

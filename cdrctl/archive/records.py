@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import UNPLACED

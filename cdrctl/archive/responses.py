@@ -12,10 +12,11 @@ import marshal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from msgspec import Struct
 
 from cdrctl import __version__
 from cdrctl.archive.spool import unusable_temporary_files
@@ -32,8 +33,7 @@ _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct):
     """What came of a window so far.
 
     Args:

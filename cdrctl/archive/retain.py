@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from cdrctl.archive.intervals import is_dated_after
 from cdrctl.archive.layout2 import READINGS
@@ -23,8 +24,7 @@ CLOCK_DOUBT = timedelta(days=7)
 """How long after the newest reading of an archive the clock of this machine counts without a doubt."""
 
 
-@dataclass(frozen=True, slots=True)
-class OldDays:
+class OldDays(Struct, frozen=True):
     """The days of a call that are older than the retention.
 
     Args:

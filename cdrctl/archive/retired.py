@@ -7,9 +7,10 @@ removed, so that a run that is killed in between leaves nothing that is taken fo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from cdrctl.archive.index import aware
 from cdrctl.archive.opening import read_file
@@ -20,8 +21,7 @@ from cdrctl.windows import rfc3339
 NAME = "_retired.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Retired:
+class Retired(Struct, frozen=True):
     """The days of a call that were removed.
 
     Args:

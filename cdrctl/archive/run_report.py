@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from cdrctl.archive.intervals import day_start
 from cdrctl.archive.status import CallStatus
@@ -13,8 +14,7 @@ from cdrctl.archive.store import Archive
 from cdrctl.windows import rfc3339
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why a run or a part of it failed: an exit code and sentences without secrets."""
 
     code: int
@@ -23,8 +23,7 @@ class Problem:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(Struct, frozen=True):
     """What a run did for one call of a profile.
 
     Args:
@@ -50,8 +49,7 @@ class CallResult:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """What a run did.
 
     Args:

@@ -30,11 +30,12 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl import PROVIDERS, windows
 from cdrctl.archive.opening import read_file
@@ -49,8 +50,7 @@ MOST_DAYS = 36_525
 """The most days of a policy: a century."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepPolicy:
+class SweepPolicy(Struct, frozen=True):
     """How often `sync` re-reads days that are settled.
 
     Args:
@@ -64,8 +64,7 @@ class SweepPolicy:
     weekday: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileSettings:
+class ProfileSettings(Struct, frozen=True):
     """The settings of an archive for one profile.
 
     Args:
@@ -80,8 +79,7 @@ class ProfileSettings:
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings of an archive.
 
     Args:
@@ -174,8 +172,7 @@ def settings_text(settings: Settings) -> bytes:
 _USUAL = 'it should begin with three lines: layout = 2, zone = "UTC" and format = "jsonl.gz"'
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """A table of `archive.toml`, for messages with its name and that of the file."""
 
     path: Path

@@ -9,11 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile, Part, Row
@@ -53,8 +54,7 @@ ATTEMPTS = 3
 """How often a file is read that does not fit what describes it: a sync may be replacing both."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedCalls:
+class ArchivedCalls(Struct, frozen=True):
     """An archive that is open for reading: the calls that it keeps."""
 
     archive: Archive
@@ -67,8 +67,7 @@ class ArchivedCalls:
         return ArchivedCall(self.archive, kept, call, self.ledger.readings(kept.profile, kept.call), files)
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedCall:
+class ArchivedCall(Struct, frozen=True):
     """A call that an archive keeps of a profile.
 
     Args:
@@ -124,8 +123,7 @@ def _open_ledger(archive: Archive) -> AnyLedger:
         return open_ledger(archive, read_only=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
+class _Missing(Struct, frozen=True):
     """A window that the archive does not have, why, and whether its file was deleted, so that only `fill` reads it."""
 
     window: Window

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.erased import erased_counts
@@ -19,8 +20,7 @@ from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedCall:
+class ArchivedCall(Struct, frozen=True):
     """One call of a profile in an archive.
 
     Args:
@@ -81,8 +81,7 @@ def call_of(kept: KeptCall) -> Call | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class CallStatus:
+class CallStatus(Struct, frozen=True):
     """The status of one call of a profile.
 
     Args:

@@ -20,11 +20,12 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import tzinfo
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.archive import settings
@@ -47,8 +48,7 @@ ASIDE = ".aside"
 """The suffix of a file that was moved aside, possibly followed by a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """An archive.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+
+from msgspec import Struct
 
 from cdrctl.archive.day import Day
 from cdrctl.archive.intervals import CLOCKS_MAY_DIFFER, Reading, day_start, days, settled_windows, subtract
@@ -19,8 +20,7 @@ SLACK = timedelta(hours=6)
 """How much earlier than its time a sweep may begin: nightly runs do not begin at the same second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """A sweep of a run.
 
     Args:

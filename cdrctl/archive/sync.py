@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl.archive.day import Day, Existing, read_existing, response_before, store_day
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries, header_of, known_details
@@ -51,8 +53,7 @@ FAILURES_IN_A_ROW = 3
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What a run did for one call of one profile: numbers of records, and the problems by day.
 
     Args:
@@ -87,8 +88,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(Struct):
     """One call of one profile in one run: the arguments of `sync`."""
 
     archive: Archive
@@ -116,8 +116,7 @@ class _Job:
         return Window(min(oldest, until - timedelta(seconds=1)), until)
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(Struct):
     """What a run is going to read.
 
     Args:

@@ -7,11 +7,12 @@ or a database: `arrow_views` offers the views to DuckDB as they are, and `query`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from cdrctl.archive.dayfile import Row as FileRow
 from cdrctl.archive.index import UNPLACED, instant_text, reading_archive
@@ -45,8 +46,7 @@ OURS = (
 """The columns of the archive itself, which are the last ones of each view."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A view.
 
     Args:
@@ -62,8 +62,7 @@ class View:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """A day of a call of a profile: what a view is made of.
 
     Args:
@@ -97,8 +96,7 @@ class CallName(NamedTuple):
     profile: str
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(Struct):
     """What a statement has read of an archive.
 
     Args:

@@ -8,13 +8,13 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
+from msgspec import Struct, field
 from pydantic_core import from_json
 
 from cdrctl.calls.lines import LegDecoder, chunks
@@ -31,8 +31,7 @@ _T = TypeVar("_T")
 CELL_LIMIT = 2**31 - 1
 
 
-@dataclass(slots=True)
-class LegFile:
+class LegFile(Struct):
     """A file of legs that is being read.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
+
+from msgspec import Struct
 
 from cdrctl.calls.templates import Plain, Templates
 from cdrctl.records.batches import RecordBatch, RowBatch
@@ -84,8 +85,7 @@ def _without_times(columns: Sequence[Column], joins: Joins) -> tuple[Column, ...
     return tuple(column for column in columns if column.kind != "time")
 
 
-@dataclass(slots=True)
-class _Mapping:
+class _Mapping(Struct):
     """Maps pages by templates.
 
     Args:

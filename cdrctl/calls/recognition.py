@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cdrctl import PROVIDERS
 from cdrctl.errors import UsageError, did_you_mean
@@ -19,8 +20,7 @@ _SHARE = 0.6
 """The share of a record's fields that must be those of a call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognized:
+class Recognized(Struct, frozen=True):
     """What the records of a file are.
 
     Args:

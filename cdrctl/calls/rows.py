@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.folding import FoldedCall, fold, is_short, sum_of, wait
@@ -26,8 +27,7 @@ _MINUTE = 60 * _SECOND
 EDGE, OPEN = "edge", "open"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is known of all calls of a profile.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cdrctl.cli.connecting import SANDBOX
 from cdrctl.cli.export import Part
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from cdrctl.archive.sync import Outcome
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One call of one profile in a sync.
 
     Args:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.cli.archive_jobs import Job, jobs_for
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from cdrctl.archive.store import Archive
 
 
-@dataclass(frozen=True, slots=True)
-class CallPlan:
+class CallPlan(Struct, frozen=True):
     """What a sync of one call of one profile would need.
 
     Args:

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.cli.archive_calls import store_calls, stores_calls
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     from cdrctl.archive.store import Archive
 
 
-@dataclass(frozen=True, slots=True)
-class Sync:
+class Sync(Struct, frozen=True):
     """How to bring an archive up to date.
 
     Args:

@@ -6,10 +6,12 @@ import functools
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.calls.columns import CALL
@@ -103,8 +105,7 @@ SOURCES = (
 JOINING = (_MARGIN, _BOX, _QUEUE)
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(Struct, frozen=True):
     """How legs are read and joined.
 
     Args:

@@ -6,8 +6,9 @@ import io
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.calls.columns import CALL

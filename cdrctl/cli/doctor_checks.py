@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.doctor_answer import check_answer, check_retention, limit_waits

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cdrctl.cli import failures
 from cdrctl.cli.commands import session_command
@@ -49,8 +51,7 @@ PAGES_AHEAD = 4
 TOGETHER_SHOWN = (*COMMON_SHOWN[:1], "provider", *COMMON_SHOWN[1:], "profile")
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """One profile of several: how far its export or sync is, and what went wrong with it.
 
     Args:
@@ -77,8 +78,7 @@ class Part:
         return f"{self.name} ({self.provider.name})" if self.provider else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(Struct, frozen=True):
     """What is written of several profiles.
 
     Args:

@@ -7,8 +7,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from cdrctl.cli.connecting import SANDBOX, Connected, connected, open_call, the_clock
 from cdrctl.cli.failures import some

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError
@@ -19,8 +21,7 @@ NARROW = 60
 """Columns of a terminal below which findings have no column of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """The result of one check.
 
     Args:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.cli.connecting import SANDBOX, the_clock
@@ -166,8 +168,7 @@ def with_zone(
 # The records
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A call of an archive that is ready to be read.
 
     Args:

@@ -7,9 +7,11 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.cli.connecting import connected, token_store
 from cdrctl.cli.prompts import ask
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 PASTE_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LoginOptions:
+class LoginOptions(Struct, frozen=True):
     """The options of `cdrctl profile login`.
 
     Args:
@@ -46,8 +47,7 @@ class LoginOptions:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(Struct):
     """The exchange of a code for tokens, in place of the provider's usual sign-in.
 
     Args:

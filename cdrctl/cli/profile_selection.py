@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cdrctl.cli.options import option
 from cdrctl.cli.run import Session, read_profiles
@@ -39,8 +40,7 @@ SHARD = option(
 ALL = option("--all", about="All configured profiles.", kind="flag", panel="Profile")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The profiles that a command line selects.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+
+from msgspec.structs import replace
 
 from cdrctl import windows, writers
 from cdrctl.cli.output_options import COMMON_SHOWN, check_place

@@ -7,10 +7,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cdrctl import __version__
 from cdrctl.cli import signals
@@ -54,8 +55,7 @@ INTERRUPTED_SECONDS = 3.0
 """The most that the ping of an interrupted run may take: somebody waits for its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(Struct, frozen=True):
     """Where a run is to be reported.
 
     Args:
@@ -69,8 +69,7 @@ class Reports:
     ping: str | None = None
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """A run of sync or fill in progress. `run_sync` fills in its profiles and calls.
 
     Args:
@@ -126,8 +125,7 @@ def _checked_url(session: Session, url: str) -> str:
     return found
 
 
-@dataclass(slots=True)
-class _RunReporter:
+class _RunReporter(Struct):
     session: Session
     reports: Reports
     url: str | None

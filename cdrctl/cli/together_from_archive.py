@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.cli import failures
 from cdrctl.cli.connecting import the_clock
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
     from cdrctl.records.schemas import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class TogetherFromArchive:
+class TogetherFromArchive(Struct, frozen=True):
     """What is written of several profiles in an archive.
 
     Args:
@@ -56,7 +57,6 @@ class TogetherFromArchive:
     consume: Callable[[Iterable[Page], Callable[[], bool]], None] | None = None
 
 
-@dataclass(slots=True)
 class ArchivedPart(Part):
     """One profile of several in an archive.
 

@@ -7,14 +7,14 @@ time with the time that is computed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Rows = tuple[tuple[str, str], ...]
 """Words, each with its explanation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """A help topic.
 
     Args:

@@ -7,10 +7,11 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.conditions.language import EXAMPLE, Comparison, Condition, Joined, Negated
@@ -87,8 +88,7 @@ def reach(record: Record, field: str) -> Value:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Readers:
+class _Readers(Struct, frozen=True):
     """Parsers for the values of a condition and for the values of records.
 
     Args:
@@ -150,8 +150,7 @@ def _seconds(text: str) -> Decimal:
     return _number(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """A field of a comparison.
 
     Args:

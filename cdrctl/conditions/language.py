@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from cdrctl.errors import UsageError
 
@@ -27,8 +28,7 @@ _DEEPEST = 50
 """The deepest nesting of brackets and `not`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """A comparison of a field with values, of which one must match; None is null."""
 
     field: str
@@ -36,16 +36,14 @@ class Comparison:
     values: tuple[str | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """Conditions of which all (`every`) or at least one must be true."""
 
     every: bool
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(Struct, frozen=True):
     """A condition that must be false."""
 
     part: Condition
@@ -54,8 +52,7 @@ class Negated:
 Condition = Comparison | Joined | Negated
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     kind: str
     text: str
     at: int

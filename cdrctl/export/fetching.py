@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.export.availability import events_by_their_clock, is_recent, reachable
 from cdrctl.export.parallel import new_once, parts, without_repeats
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from cdrctl.export.request import ExportRequest
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCall:
+class OpenCall(Struct, frozen=True):
     """A call of a profile that is ready for requests.
 
     Args:

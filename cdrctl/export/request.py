@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from cdrctl import windows
 from cdrctl.export.selection import Selection
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class TypedWindow:
+class TypedWindow(Struct, frozen=True):
     """The window as the user typed it: words mean instants only in a time zone.
 
     Args:
@@ -47,8 +47,7 @@ class TypedWindow:
         return windows.window(self.since or default_since, self.until, zone=zone, now=now)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Where the records go, and in which form.
 
     Args:
@@ -76,8 +75,7 @@ class Output:
     pager: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
+class ExportRequest(Struct, frozen=True):
     """An export: which records, of which window, in which schema, and where they go.
 
     Args:

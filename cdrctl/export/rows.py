@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
+
+from msgspec import Struct, field
 
 from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter, Span
@@ -34,8 +35,7 @@ Moved = Callable[[Checkpoint | None], None]
 """Called whenever a tally has changed, with the checkpoint if there was one."""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What an export has done so far: counts, how much of its window has been read, and the gaps.
 
     Args:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.records.batches import RecordBatch
 from cdrctl.records.columns import EXTRA
@@ -20,8 +22,7 @@ Page = Sequence[Any]
 """Rows, or raw records."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which records of an export are wanted, and which of their fields.
 
     Args:

@@ -10,9 +10,10 @@ import functools
 import importlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from msgspec import Struct, field
 
 from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from cdrctl.records.parts import Joins
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """An option or argument of one call, in addition to the shared options.
 
     Args:
@@ -61,8 +61,7 @@ class Option:
     archivable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(Struct, frozen=True):
     """Where users find the credential of one authentication method.
 
     Args:
@@ -93,8 +92,7 @@ CENTURY = range(FIRST_YEAR, 2100)
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Query(Generic[S]):
+class Query(Struct, Generic[S], frozen=True):
     """What a fetcher is called with. It is generic over the settings of the provider's profiles.
 
     Args:
@@ -136,8 +134,7 @@ Fetch = Callable[[Query[Any]], Iterator[Event]]
 """From a query to events."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gives:
+class Gives(Struct, frozen=True):
     """What a call can give in the common CDR: the data behind `cdrctl help outcomes` and the notes of `--where`.
 
     Args:
@@ -155,8 +152,7 @@ def _serial(_options: Mapping[str, Any]) -> timedelta | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """When the records of a call are available, and what windows its requests may have.
 
     Args:
@@ -185,8 +181,7 @@ class Timing:
     serial_because: str = "it is not known to take more"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of a provider's API: its fetcher, its columns, and what the rest of the program must know of it.
 
     Args:
@@ -304,8 +299,7 @@ def span_of(records: Sequence[Record], context: Mapping[str, str] = NO_CONTEXT) 
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """A sign-in with a browser: OAuth's authorization code with PKCE.
 
     The authentication method needs the settings `client_id` and `client_secret`; the profile also has `redirect_uri`.
@@ -340,8 +334,7 @@ def empty_object(_path: str, _body: Any) -> Any:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """A provider: its settings, how to sign in, its rate limits, its errors and its calls.
 
     Args:

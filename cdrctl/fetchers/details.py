@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.records.events import Record
 
@@ -12,8 +13,7 @@ Known = Callable[[Record, Mapping[str, str]], Mapping[str, Any] | None]
 """From a record of a listing and the context of its page to its details, as an archive has them; None if unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """Columns of a call that its listing lacks, and that further requests fill in.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter
@@ -16,8 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What one reading of a window, from its first page to its last, has shown.
 
     Two records with the same id count as two if their contents differ.
@@ -57,8 +57,7 @@ class Reading:
         return bool(self.counts) and not self.doubtful
 
 
-@dataclass(slots=True)
-class Readings:
+class Readings(Struct):
     """All readings of one window.
 
     Args:

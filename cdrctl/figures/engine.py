@@ -7,13 +7,13 @@ import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import OutputError, UsageError
@@ -37,8 +37,7 @@ _AT_ONCE = 10_000
 """Rows that are inserted at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The value of a figure for one group of calls.
 
     Args:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cdrctl.errors import UsageError, did_you_mean
 from cdrctl.figures.definitions import Figure
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key by which calls are grouped.
 
     Args:

@@ -9,11 +9,11 @@ import csv
 import gzip
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.recognition import is_call
@@ -36,8 +36,7 @@ _SPECIAL = re.compile(r"[*?\[\]{}]|://")
 _TIME_DIGITS = len("2026-11-19T08:00:00.123Z")
 
 
-@dataclass(frozen=True, slots=True)
-class CallFiles:
+class CallFiles(Struct, frozen=True):
     """Files of whole calls, which can be read in place, or page by page.
 
     Args:

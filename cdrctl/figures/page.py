@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cdrctl.figures.charts import html_of
 
@@ -63,8 +64,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """The page may load nothing, and run nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A part of a report.
 
     Args:

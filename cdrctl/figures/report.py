@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.calls.columns import OUTCOMES
 from cdrctl.figures.charts import bars, heat_map, html_of, stacked_bars, table
@@ -35,8 +36,7 @@ _QUEUE_FIGURES = ("calls", "service_level", "abandonment", "asa")
 _HEADLINES = ("calls", "answer_rate", "missed", "acd", "service_level", "cost")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The hours of the window whose calls are known.
 
     Args:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl.errors import CdrctlError, ProviderError
 from cdrctl.http.bodies import MEBIBYTE
@@ -33,8 +35,7 @@ LARGEST = 256 * MEBIBYTE
 """The default size limit of a response in bytes: far above any real page, far below a machine's memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class Api(Struct, frozen=True, kw_only=True):
     """An API as one profile uses it.
 
     Args:
@@ -58,8 +59,7 @@ class Api:
     ended: Callable[[Answer], bool] = unauthorized
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What a profile sets of its connections and requests.
 
     Args:
@@ -120,8 +120,7 @@ def open_client(
     return Client(replace(api, base_url=base_url), sender, Credential(api.sign_in, clock, token_store, conceal))
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """One profile's client for one run. Threads may share it: they keep one rate limit and have one token."""
 
     api: Api

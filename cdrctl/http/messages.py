@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl.errors import CdrctlError
 
@@ -12,8 +13,7 @@ MASK = "********"
 """Replaces secrets in requests that are never sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request.
 
     Args:
@@ -48,8 +48,7 @@ class Request:
     records: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A response.
 
     Args:
@@ -73,8 +72,7 @@ class Answer:
         return 200 <= self.status < 300
 
 
-@dataclass(frozen=True, slots=True)
-class RawResponse:
+class RawResponse(Struct, frozen=True):
     """A response whose body is still to be read.
 
     Args:

@@ -8,10 +8,11 @@ import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from cdrctl.errors import CdrctlError, Message
 
@@ -20,8 +21,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """The time of day, a monotonic clock, and a function that waits. Tests replace all three."""
 
     now: Callable[[], datetime] = _utc_now
@@ -29,8 +29,7 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """At most `requests` requests in any span of `seconds` seconds."""
 
     requests: int
@@ -73,8 +72,7 @@ _SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Turn:
+class Turn(Struct, frozen=True, eq=False):
     """When one request may be sent.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from cdrctl.errors import ProviderError
 from cdrctl.http.messages import Answer
@@ -66,8 +67,7 @@ def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | No
         answer = ask(at)
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """The total that came with a page.
 
     Args:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http.connections import verified
@@ -32,8 +33,7 @@ STEP = 3.0
 """Seconds of one attempt to connect: a host may have several addresses, and the first may be down."""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """A verified certificate of a server.
 
     Args:

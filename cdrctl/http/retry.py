@@ -7,8 +7,9 @@ All waits of one request share one total, `max_wait`. Waiting for a rate limit d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, field
 
 from cdrctl.errors import CdrctlError, TemporaryError
 from cdrctl.http.messages import Answer, Request
@@ -32,8 +33,7 @@ NO_INSTANT = timedelta(days=366)
 """A longer wait does not name an instant worth printing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """How a request is retried after one of the provider's own errors.
 
     Args:
@@ -46,8 +46,7 @@ class Schedule:
     slower: Mapping[str, RateLimit] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """A provider's rate limits, and which failures are retried.
 
     Args:
@@ -68,8 +67,7 @@ class RetryPolicy:
     changes: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A failed attempt.
 
     Args:
@@ -85,8 +83,7 @@ class Failure:
     attempts: int | None = None
 
 
-@dataclass(slots=True)
-class Retries:
+class Retries(Struct):
     """The retries of one request: whether there is another, and what it waits for.
 
     Args:
@@ -147,8 +144,7 @@ def _lasts(policy: RetryPolicy, failure: Failure, own_wait: float | None) -> boo
     return failure.answer.good or failure.answer.status in policy.brief
 
 
-@dataclass(slots=True)
-class Patience:
+class Patience(Struct):
     """The time that one request may still wait for retries.
 
     Args:

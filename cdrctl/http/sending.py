@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cdrctl.errors import CdrctlError, Message, TemporaryError
 from cdrctl.http.answers import fault_of
@@ -31,8 +32,7 @@ class ClosedError(Exception):
     """The client was closed in the meantime: a thread that still sends requests must end."""
 
 
-@dataclass(slots=True)
-class RunState:
+class RunState(Struct):
     """What a run has learnt from its responses. Threads share it.
 
     Args:
@@ -64,8 +64,7 @@ class RunState:
             return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True):
     """Sends the requests of one profile.
 
     Args:

@@ -11,8 +11,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from msgspec import Struct
 
 from cdrctl.http.failures import BrokenExchangeError, bad_certificate, unwritable
 from cdrctl.http.messages import RawResponse, Request
@@ -137,8 +138,7 @@ def default_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A request with all its headers and its encoded body, as it would be sent."""
 
     method: str

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from queue import SimpleQueue
+
+from msgspec import Struct, field
 
 from cdrctl.http.messages import Answer
 from cdrctl.threads import start_threads
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(Struct, frozen=True):
     """A thread that makes exchanges one by one, and ends when it receives None.
 
     Args:

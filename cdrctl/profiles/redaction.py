@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cdrctl.errors import ConfigurationError
 from cdrctl.masking import MASK, mask
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _PRINTING_COMMAND = re.compile(r"\b(echo|printf)\b.*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class RedactedSetting:
+class RedactedSetting(Struct, frozen=True):
     """A setting without secrets.
 
     Args:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cdrctl import secret_files
 from cdrctl.commands import COMMAND_SECONDS, LONGEST_OUTPUT, TooMuchOutputError
@@ -25,8 +26,7 @@ SERVICE = "cdrctl"
 _NOT_FOUND = {127, 9009}  # exit codes of a POSIX shell and of cmd.exe for a program that does not exist
 
 
-@dataclass(frozen=True, slots=True)
-class SecretSources:
+class SecretSources(Struct, frozen=True):
     """The means to read a profile's secrets.
 
     Args:

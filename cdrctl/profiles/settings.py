@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
+
+from msgspec import Struct
 
 from cdrctl.commands import run_in_shell
 from cdrctl.errors import ConfigurationError, Message
@@ -89,8 +90,7 @@ def read_settings(
     return validate_settings(profile, model, values, {name: one.place for name, one in given.items()}, secrets)
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """The value of a setting as it is configured.
 
     Args:

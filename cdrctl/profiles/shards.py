@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.profiles.names import secret_names
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 MOST_SHARDS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """One of several equal parts of all profiles.
 
     Args:

@@ -8,9 +8,10 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl import private
 from cdrctl.errors import ConfigurationError
@@ -33,8 +34,7 @@ _PROBE = 16_384
 # Renewed tokens
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFile:
+class TokenFile(Struct, frozen=True):
     """The file for the tokens that runs renew for a profile: a rotating refresh token can be used once.
 
     Args:

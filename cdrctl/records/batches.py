@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 import pydantic_core
+from msgspec import Struct
 
 from cdrctl.damage import loads, text_of
 from cdrctl.errors import ProviderError
@@ -26,8 +26,7 @@ ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT
 """The value in a batch of a field that the record lacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFields:
+class KeyFields(Struct, frozen=True):
     """The fields of a call that are needed before its records become rows, by the provider's keys.
 
     Args:

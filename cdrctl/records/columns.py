@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records.events import Value
@@ -31,8 +32,7 @@ _READERS: dict[Kind, Callable[[Any], Value]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a call.
 
     Args:
@@ -98,8 +98,7 @@ Warn = Callable[[str], None]
 """Called with a message when records differ from their columns; if it raises, their page is not written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """The expected contents of a call's records, apart from their columns; deviations are reported as drift.
 
     Args:

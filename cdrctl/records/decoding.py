@@ -13,11 +13,11 @@ import codecs
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pydantic_core
+from msgspec import Struct
 
 from cdrctl.damage import shallow
 from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, decode_plainly
@@ -55,8 +55,7 @@ MOST_REFITS = 8
 """How often the fields of the records may change before batches are given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """The fields of the records seen so far.
 
     Args:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from cdrctl.errors import ProviderError
 from cdrctl.windows import Window
@@ -26,8 +27,7 @@ def number_of_records(count: int) -> str:
     return "1 record" if count == 1 else f"{count} records"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page of raw records.
 
     Args:
@@ -41,8 +41,7 @@ class Page:
     later: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """A part of the window that could not be fetched: it is reported, and the exit code is 3.
 
     Args:
@@ -58,8 +57,7 @@ class Gap:
     window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A message for the user about something that loses no record.
 
     Args:
@@ -73,15 +71,13 @@ class Note:
     topic: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A window that is complete: no more events of it will come. Progress is computed from checkpoints alone."""
 
     window: Window
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A file that the provider generated.
 
     Args:

@@ -7,9 +7,10 @@ that tells of a queue and of the person who answered has two.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from cdrctl.records.events import Value
 
@@ -101,8 +102,7 @@ def _usual(*_values: Value) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Which columns the mapping of a record compares, and which it passes on; see `calls.templates`.
 
     Args:
@@ -142,8 +142,7 @@ class Shape:
         return tuple(dict.fromkeys((*self.kinds, *self.free, *self.times, *self.lengths)))
 
 
-@dataclass(frozen=True, slots=True)
-class Joins:
+class Joins(Struct, frozen=True):
     """How the records of a call of the API join into whole calls.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
@@ -18,8 +19,7 @@ from cdrctl.records.readers import are_decimals, canonical_instants, digits_as_i
 _PLANS_CACHED = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """How records with the same keys are read.
 
     Args:

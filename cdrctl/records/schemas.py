@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from cdrctl.errors import UsageError, did_you_mean, similar_names
 from cdrctl.records.batches import RowBatch
@@ -16,8 +17,7 @@ from cdrctl.records.rows import native_rows
 SchemaName = Literal["native", "common", "raw"]
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """A form in which records are written.
 
     Args:

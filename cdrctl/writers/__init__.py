@@ -22,9 +22,10 @@ See docs/writers.md; docs/example-writer is such a package.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
 
@@ -75,8 +76,7 @@ _ENDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RenderOptions:
+class RenderOptions(Struct, frozen=True):
     """How a writer renders records for people.
 
     Args:

@@ -92,7 +92,7 @@ def facts(bench: Bench) -> dict[str, Any]:
 
 
 def results(outcome: Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in Outcome.__slots__}
+    return {name: getattr(outcome, name) for name in Outcome.__struct_fields__}
 
 
 @pytest.mark.parametrize(("layout", "old", "new"), CASES)

@@ -8,11 +8,11 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cdrctl.archive.day import GONE_ALARM
 from cdrctl.archive.ledger import Ledger

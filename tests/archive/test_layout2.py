@@ -10,7 +10,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 from pyarrow.dataset import dataset
 
 from cdrctl.archive import files, layout2

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import Reading, is_settled
@@ -101,7 +101,7 @@ def test_an_instant_with_another_offset_is_the_same_instant(archive: Archive) ->
 )
 def test_a_day_is_settled_by_one_reading_of_all_of_it(change: dict[str, object], *, expected: bool) -> None:
     latest = DAY.until + timedelta(days=5)
-    assert is_settled([replace(DONE, **change)], DAY, timedelta(hours=48), latest) is expected  # type: ignore[arg-type]
+    assert is_settled([replace(DONE, **change)], DAY, timedelta(hours=48), latest) is expected
     assert not is_settled([DONE, DONE], DAY, timedelta(hours=48), latest)
 
 

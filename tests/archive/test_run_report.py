@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.run_report import CallResult, Problem, RunResult, metrics_text, plain_result

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cdrctl.archive import convert as converting, erase as erasing
 from cdrctl.archive.lateness import Lateness, distribution
@@ -98,7 +97,7 @@ def test_a_sweep_removes_nothing(bench: Bench) -> None:
 
 def test_a_sweep_leaves_out_what_the_provider_no_longer_keeps(bench: Bench) -> None:
     settle(bench)
-    bench.call = dataclasses.replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=4)))
+    bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=4)))
     bench.sync(sweep=WEEK)
     assert min(one.since for one in bench.asked) == NOW - timedelta(days=4) + timedelta(minutes=5, seconds=1)
 

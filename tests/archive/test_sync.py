@@ -6,11 +6,11 @@ import csv
 import gzip
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cdrctl.archive.calendar import coverage, estimate
 from cdrctl.archive.day import Day

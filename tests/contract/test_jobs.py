@@ -6,12 +6,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, strategies as st
+from msgspec.structs import force_setattr, replace
 
 from cdrctl.export.parallel import parts
 from cdrctl.fetchers import Call
@@ -52,11 +52,11 @@ def test_calls_that_can_be_fetched_in_parallel() -> None:
 def shorter_parts(call: Call, shortest: timedelta) -> Iterator[None]:
     """Divide the windows of a call into parts shorter than would normally be worth it."""
     before = call.timing
-    object.__setattr__(call, "timing", replace(before, min_parallel_window=lambda _options: shortest))
+    force_setattr(call, "timing", replace(before, min_parallel_window=lambda _options: shortest))
     try:
         yield
     finally:
-        object.__setattr__(call, "timing", before)
+        force_setattr(call, "timing", before)
 
 
 def check(made: Bench, since: datetime, until: datetime, case: Case | None = None) -> None:

@@ -7,7 +7,6 @@ import inspect
 import io
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import duckdb
 import openpyxl
 import pytest
+from msgspec.structs import replace
 from pyarrow import parquet
 
 from cdrctl.errors import UsageError

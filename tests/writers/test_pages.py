@@ -3,11 +3,11 @@
 import copy
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
+from msgspec.structs import replace
 
 from cdrctl.errors import UsageError
 from cdrctl.records.batches import RowBatch

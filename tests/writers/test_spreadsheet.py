@@ -10,12 +10,12 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from cdrctl.writers.values import text_of
 from tests.support.runner import run

@@ -1,6 +1,5 @@
 import re
 import unicodedata
-from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from dateutil.tz import tzlocal
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cdrctl.records.columns import Kind

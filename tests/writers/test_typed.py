@@ -7,7 +7,6 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 from pyarrow import parquet
 
 from cdrctl.errors import UsageError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.fetchers.callgear.answers import ForbiddenError, wait_for_points, whole_number
 from cdrctl.fetchers.callgear.jsonrpc import question, result_in
@@ -14,8 +15,7 @@ from cdrctl.http import Client
 LONGEST_WAIT = 300.0
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Struct):
     """One account, and what its responses tell about limits and versions.
 
     Args:

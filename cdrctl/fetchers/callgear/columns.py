@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
 from cdrctl.fetchers.callgear.local_time import local_instant, local_instants, read_local_time, read_local_times

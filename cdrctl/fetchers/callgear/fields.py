@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from cdrctl.records.columns import Column, Kind
 
 Wire = Literal["number", "string", "enum", "boolean", "iso8601", "array"]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field of a listing as the documentation's table has it, and how cdrctl shows it.
 
     Args:

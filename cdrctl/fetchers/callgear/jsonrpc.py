@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.errors import CdrctlError, ProviderError
 from cdrctl.fetchers.callgear.settings import TITLE

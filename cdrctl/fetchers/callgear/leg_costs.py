@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.errors import CdrctlError, ProviderError, RightsError, TemporaryError, UsageError
 from cdrctl.fetchers import Query, possible_start

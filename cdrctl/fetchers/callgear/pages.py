@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cdrctl.fetchers import CLOCK_TOLERANCE, possible_start
 from cdrctl.fetchers.callgear.columns import start
@@ -29,8 +30,7 @@ READINGS = 2
 """How often a span is read at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """What is read of a report in one go.
 
     Args:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import Query
@@ -24,8 +25,7 @@ LARGEST_PAGE = 10_000
 """The largest `limit` ("Paging")."""
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Struct):
     """One report of one account in one run, and what was learnt while reading it.
 
     Args:

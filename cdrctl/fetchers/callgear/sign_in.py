@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.errors import ProviderError, SignInError
 from cdrctl.fetchers.callgear.answers import NEW_KEY, error_for

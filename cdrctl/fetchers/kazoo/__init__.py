@@ -12,9 +12,10 @@ So each month is listed by itself, and the start of each month is read by a sepa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.kazoo.answers import error_for, error_unless_whole, records_in

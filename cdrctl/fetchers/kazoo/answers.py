@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.fetchers.kazoo.settings import TITLE

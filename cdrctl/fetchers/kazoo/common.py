@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from cdrctl.fetchers import Gives
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES

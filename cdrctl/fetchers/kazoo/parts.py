@@ -6,7 +6,7 @@ leg at the other end. Queues, menus and boxes have no legs of their own.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cdrctl.fetchers.mapping import LONGEST
 from cdrctl.records.events import Value

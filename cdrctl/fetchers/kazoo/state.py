@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from cdrctl.errors import TemporaryError, UsageError
 from cdrctl.fetchers import Once, always
@@ -32,8 +33,7 @@ EXACT = 60
 _TOO_FAST = frozenset({408, 425, 429})
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """The state of one listing of one account.
 
     Args:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from cdrctl.fetchers import Call, Console, Details, Option, Provider, Timing
 from cdrctl.fetchers.portsip.answers import error_for

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from cdrctl.contents import contents_of
 from cdrctl.errors import CdrctlError, ProviderError, RightsError, TemporaryError
@@ -61,8 +62,7 @@ def with_costs(query: Query[PortsipSettings], path: str, pieces: Iterator[Event]
         yield Gap(f"the costs of {asked.unnamed} more records could not be fetched", "run it again")
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Asked(Struct):
     """How the requests for details have gone.
 
     Args:

@@ -6,8 +6,9 @@ import functools
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from cdrctl.errors import CdrctlError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import CLOCK_TOLERANCE, Once, Query, always, possible_start
@@ -44,8 +45,7 @@ ASTRAY = timedelta(minutes=1)
 """A record so far outside the requested window shows that the PBX ignores the filter."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One listing in one run, and what was learnt of the PBX while reading it.
 
     Args:

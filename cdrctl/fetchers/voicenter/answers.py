@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers.voicenter.settings import TITLE
@@ -21,8 +22,7 @@ MOST_RECORDS = 10_000
 MINUTELY = published(30, 60)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The records of a response of the Call Log.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from cdrctl.fetchers.voicenter.answers import Reply
 from cdrctl.fetchers.voicenter.columns import identity
@@ -23,8 +24,7 @@ def whole_minute(instant: datetime, *, up: bool = False) -> datetime:
     return whole + MINUTE if up and whole != instant else whole
 
 
-@dataclass(slots=True)
-class Bounds:
+class Bounds(Struct):
     """What is known of the bounds of requests to this host.
 
     Args:

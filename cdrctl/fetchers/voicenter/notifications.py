@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import Query
@@ -69,8 +70,7 @@ def notifications(query: Query[None]) -> Iterator[Event]:
         yield Note(f"bytes that are not UTF-8 were replaced by U+FFFD, in line {which}")
 
 
-@dataclass(slots=True)
-class Scanner:
+class Scanner(Struct):
     """Finds the JSON objects in a text that arrives line by line.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
 
 from cdrctl.errors import ProviderError, TemporaryError
 from cdrctl.fetchers import Once, always
@@ -24,8 +25,7 @@ SETTLED = timedelta(minutes=10)
 """Records come "a few minutes" after the end of a call (page "Call Log")."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """The requests of one run, and what was learnt of the host.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from cdrctl.fetchers.voicenter.zone import (
     ISRAEL,
@@ -23,8 +24,7 @@ from cdrctl.records.events import Record, pick
 from cdrctl.windows import rfc3339
 
 
-@dataclass(slots=True)
-class ZoneEvidence:
+class ZoneEvidence(Struct):
     """What is known of the zone of times without one.
 
     Args:

@@ -7,8 +7,9 @@ fs78p5 (role). Where they are silent or ambiguous, no record is lost whichever r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, Timing
 from cdrctl.fetchers.webex.answers import error_for, next_link, records_in, total_in

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from cdrctl.contents import contents_of, key_contents_of
 from cdrctl.duplicates import DuplicateFilter
@@ -24,8 +25,7 @@ from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, rfc3339, tile
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The published limits of one of the two lists of calls."""
 
     path: str

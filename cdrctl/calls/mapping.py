@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -52,14 +53,9 @@ def parts_schema(
             warn(text)
 
     names = [column.name for column in columns]
-    lists = {column.name for column in columns if column.kind == "list"}
+    lists = frozenset(column.name for column in columns if column.kind == "list")
 
-    def plain(values: dict[str, Value]) -> list[tuple[Any, ...]]:
-        odd = [key for key, value in values.items() if isinstance(value, list | dict) and key not in lists]
-        values = {**values, **{key: str(values[key]) for key in odd}} if odd else values
-        flat = {key: str(value) if isinstance(value, dict) else value for key, value in values.items()}
-        return [tuple(one) for one in joins.parts(values, to_common(flat))]
-
+    plain = _plain(lists, to_common, joins)
     inner = native(columns, None, once, expected)
 
     def plainly(rows: Sequence[Row]) -> list[Row]:
@@ -77,6 +73,27 @@ def parts_schema(
         return plainly(cast("Sequence[Row]", inner.rows(page))) if found is None else found
 
     return Schema(None, rows)
+
+
+def _plain(lists: frozenset[str], to_common: Callable[[dict[str, Value]], dict[str, Value]], joins: Joins) -> Plain:
+    """Return the plain mapping of one record: from its native values to its parts, as plain tuples."""
+
+    def plain(values: dict[str, Value]) -> list[tuple[Any, ...]]:
+        odd = [key for key, value in values.items() if isinstance(value, list | dict) and key not in lists]
+        values = {**values, **{key: str(values[key]) for key in odd}} if odd else values
+        flat = {key: str(value) if isinstance(value, dict) else value for key, value in values.items()}
+        common = to_common(flat)
+        if common["record_id"] is None:
+            common = {**common, "record_id": _content_id(values)}
+        return [tuple(one) for one in joins.parts(values, common)]
+
+    return plain
+
+
+def _content_id(values: Mapping[str, Value]) -> str:
+    """Return the id of a leg that came without one: a digest of its content, which is the same in each run."""
+    text = repr(sorted((name, str(value)) for name, value in values.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _without_times(columns: Sequence[Column], joins: Joins) -> tuple[Column, ...]:

@@ -111,3 +111,19 @@ def test_a_row_that_is_not_written_replaces_nothing(
     after = {one for (one,) in table(f"calls.{ending}", "call_id")}
     assert len(after - {one for (one,) in before}) <= 1
     assert len({one for (one,) in before} - after) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "field"), [("webex", "Report ID"), ("kazoo", "id"), ("callgear", "id")])
+def test_legs_without_an_id_are_calls_of_their_own_and_stay_the_same(
+    name: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    every = [one for _, one in records_of(name)]
+    write(name, every, "whole.db")
+    without = [{key: value for key, value in one.items() if key != field} for one in every]
+    for _ in range(2):
+        write(name, without, "calls.db")
+        ids = [str(one) for (one,) in table("calls.db", "call_id")]
+        assert len(ids) == len(set(ids)) == len(table("whole.db"))
+        assert "None" not in ids

@@ -7,6 +7,7 @@ as busy as ever, but nobody waits.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ class Finder:
 
         def exec_module(module: ModuleType) -> None:
             load(module)
-            module.Clock.__init__.__defaults__ = (now, monotonic, sleep)
+            module.Clock = functools.partial(module.Clock, now, monotonic, sleep)  # type: ignore[attr-defined]
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this loader only
         return spec

@@ -33,6 +33,7 @@ def profiles_of(archive: Archive, ledger: JsonLedger) -> list[str]:
     """Return the profiles that an archive has, also those that were being removed."""
     leaving = {one.name.removeprefix(_LEAVING) for one in (archive.folder / RUNS).glob(f"{_LEAVING}*")}
     folders = {one.name.removeprefix(PROFILE) for one in archive.folder.glob(f"{PROFILE}*")}
+    folders |= {one.name for one in (archive.folder / FOLDER).glob("*/")}  # a lock, perhaps, and no ledger any more
     return sorted({profile for profile, _ in ledger.names()} | leaving | folders | {*stored_profiles(archive)})
 
 

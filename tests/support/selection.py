@@ -13,7 +13,7 @@ from tests.support.bench import Subject
 MOST = 4
 """How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
 
-MANY = 8
+MANY = 6
 """How many slow cases `.ci/run` runs of another test: they take less than half a second each."""
 
 
@@ -21,7 +21,7 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
     If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast and the others
-    are `slow`. Eight of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
+    are `slow`. Six of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
     case is `slow` or starts processes, four stay. Which they are depends on their names, so that tests keep different
     switches, faults and sign-ins.
     """

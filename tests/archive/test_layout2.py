@@ -120,7 +120,7 @@ def test_records_come_back_as_they_were_kept(
 
 
 @given(records=st.lists(st.lists(VALUES.map(text_of), min_size=3, max_size=3), max_size=6))
-@examples(100)
+@examples(30)
 def test_csv_records_come_back_as_they_were_kept(
     tmp_path_factory: pytest.TempPathFactory, records: list[list[str]]
 ) -> None:

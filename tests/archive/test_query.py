@@ -152,7 +152,14 @@ def database(shared: Callable[[], query.Database]) -> query.Database:
     return shared()
 
 
-@pytest.fixture(params=[*FORMATS, "jsonl without pyarrow", "csv.gz without pyarrow"])
+FAST = {"parquet", "csv.gz", "jsonl without pyarrow"}
+EVERY_FORM = [
+    pytest.param(form, marks=[] if form in FAST else pytest.mark.slow)
+    for form in (*FORMATS, "jsonl without pyarrow", "csv.gz without pyarrow")
+]
+
+
+@pytest.fixture(params=EVERY_FORM)
 def of_any_form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     form, _, without = request.param.partition(" ")
     archive = made(tmp_path / "archive", form)
@@ -248,6 +255,7 @@ def test_a_condition_that_is_passed_to_the_scan_selects_the_same_rows(database: 
 # Files of other versions, and files that cannot be read
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_file_may_lack_columns_and_have_others(tmp_path: Path, form: str) -> None:
     archive = made(tmp_path / "archive", form)

@@ -62,6 +62,7 @@ def written(path: Path, rows: list[Row]) -> Path:
     return path
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_figures_in_place_are_those_through_python(tmp_path: Path, form: str, seed: int) -> None:

@@ -162,8 +162,8 @@ def kind(group: groups.Group) -> str:
     return "archives" if group.key.startswith("archive") else "others"
 
 
-KINDS = ("others", "kazoo-cdrs", "callgear-calls")
-ALL_KINDS = ("archives", "providers", "formats")
+KINDS = ("others",)
+ALL_KINDS = ("kazoo-cdrs", "callgear-calls", "archives", "providers", "formats")
 
 
 @pytest.mark.process

@@ -149,6 +149,8 @@ class PaceFile:
 
     def _acquire(self) -> None:
         """Lock the lock file that is at the path now."""
+        if sys.platform == "win32":
+            return
         import fcntl
 
         end = time.monotonic() + PACE_LOCK_SECONDS
@@ -168,6 +170,8 @@ class PaceFile:
             self._lock_file.close()
 
     def _release(self) -> None:
+        if sys.platform == "win32":
+            return
         import fcntl
 
         if self._lock_file.descriptor >= 0:

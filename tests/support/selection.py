@@ -10,10 +10,10 @@ import pytest
 from cdrctl.fetchers import Provider
 from tests.support.bench import Subject
 
-MOST = 4
+MOST = 3
 """How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
 
-MANY = 6
+MANY = 5
 """How many slow cases `.ci/run` runs of another test: they take less than half a second each."""
 
 
@@ -21,8 +21,8 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
     If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast and the others
-    are `slow`. Six of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
-    case is `slow` or starts processes, four stay. Which they are depends on their names, so that tests keep different
+    are `slow`. Five of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
+    case is `slow` or starts processes, three stay. Which they are depends on their names, so that tests keep different
     switches, faults and sign-ins.
     """
     _mark_fast(items)

@@ -67,7 +67,7 @@ class Export:
         return f"{{python}} {{peers}}/script.py {base} {call} {{since}} {{until}} {form}"
 
     def server(self, records: int) -> Server:
-        """Return the server of so many requested records."""
+        """Return the server for a number of records."""
         count = max(1, int(records * self.share))
         size = self.size if self.size <= SMALL else min(self.size, max(1, count // PAGES[self.provider]))
         return Server(self.provider, count, size, call=self.call)

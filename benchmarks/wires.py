@@ -268,7 +268,7 @@ def records(provider: str, call: str, count: int, day: date) -> list[dict[str, A
 
 
 def _made_up(provider: str, call: str, count: int) -> list[dict[str, Any]]:
-    """Return records of the days up to the made-up one: so many at least, or those of 25 days."""
+    """Return the records of enough days before the prepared one to have the number that is asked for, or of 25 days."""
     found: list[dict[str, Any]] = []
     at = datetime(MADE_UP.year, MADE_UP.month, MADE_UP.day, tzinfo=UTC) + timedelta(days=1)
     with sandbox.start(now=lambda: at, providers=[provider]) as running:

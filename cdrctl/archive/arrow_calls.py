@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from cdrctl.archive.arrow_views import FORMAT, PROVIDER, LazyScanner, of_day, possible
+from cdrctl.archive.arrow_views import FORMAT, PROVIDER, LazyDataset, of_day, possible
 from cdrctl.archive.calls_legs import Span
 from cdrctl.archive.calls_view import VIEW, CallDays, CallScan
 from cdrctl.archive.views import DAY, PROFILE, row_schema
@@ -26,51 +26,36 @@ from cdrctl.writers.parquet import arrow_batches
 START = "start_time"
 
 
-class CallsDataset(ds.Dataset):  # type: ignore[misc]
-    """The view `calls` as DuckDB reads it."""
+class CallsDataset(LazyDataset):
+    """The view `calls`."""
 
     def __init__(self, calls: CallScan, problems: list[BaseException], place: Path) -> None:
-        self._calls, self._problems, self._place = calls, problems, place
+        self._calls, self._place = calls, place
         shape, self._as_batch = arrow_batches(row_schema(VIEW), calls.scan.warn)
         fields = [
             field.with_type(pa.date32()) if field.name == DAY else field for field in shape if field.name != EXTRA
         ]
-        self._schema = pa.schema(fields)
+        super().__init__(pa.schema(fields), problems)
         self._joined: dict[tuple[str, Span | None], Path] = {}
         self._lock = threading.Lock()
 
-    @property
-    def schema(self) -> Any:
-        """The columns and their types."""
-        return self._schema
-
-    def scanner(self, columns: Sequence[str] | None = None, filter: Any = None, **_more: Any) -> Any:  # noqa: A002
-        """Return the rows that fulfil a condition, with some of the columns; by default, all."""
-        names = self._schema.names if columns is None else list(columns)
-        schema = pa.schema([self._schema.field(name) for name in names])
-        return LazyScanner(schema, self._batches(names, filter))
-
-    def _batches(self, names: list[str], condition: Any) -> Iterator[Any]:
+    def _rows(self, names: list[str], condition: Any) -> Iterator[Any]:
         zone = self._calls.scan.archive.archive.zone
-        try:
-            for days in self._calls.days(
-                lambda calls: possible(
-                    self._schema,
-                    [(ds.field(PROFILE) == one.profile) & (ds.field(PROVIDER) == one.provider.name) for one in calls],
-                    condition,
-                ),
-                lambda days: possible(self._schema, [of_day(day, zone, START) for day in days], condition),
-            ):
-                if days.stored is not None and days.path.name.endswith(".parquet"):
-                    yield from self._parquet_batches(days, names, condition)
-                else:
-                    for batch in self._rows(days):
-                        yield from ds.InMemoryDataset(batch).scanner(columns=names, filter=condition).to_batches()
-        except BaseException as error:
-            self._problems.append(error)  # DuckDB would report it as text
-            raise
+        for days in self._calls.days(
+            lambda calls: possible(
+                self.schema,
+                [(ds.field(PROFILE) == one.profile) & (ds.field(PROVIDER) == one.provider.name) for one in calls],
+                condition,
+            ),
+            lambda days: possible(self.schema, [of_day(day, zone, START) for day in days], condition),
+        ):
+            if days.stored is not None and days.path.name.endswith(".parquet"):
+                yield from self._parquet_batches(days, names, condition)
+            else:
+                for batch in self._calls_of(days):
+                    yield from ds.InMemoryDataset(batch).scanner(columns=names, filter=condition).to_batches()
 
-    def _rows(self, days: CallDays) -> Iterator[Any]:
+    def _calls_of(self, days: CallDays) -> Iterator[Any]:
         """Yield the calls of some days; they are joined once, into a temporary file."""
         if days.stored is not None:
             yield from map(self._typed, self._calls.pages(days))
@@ -86,7 +71,7 @@ class CallsDataset(ds.Dataset):  # type: ignore[misc]
     def _write(self, path: Path, days: CallDays) -> None:
         """Join the calls of some days into a temporary file."""
         try:
-            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self.schema) as writer:
                 for page in self._calls.pages(days):
                     if page:
                         writer.write(self._typed(page))
@@ -97,8 +82,8 @@ class CallsDataset(ds.Dataset):  # type: ignore[misc]
 
     def _typed(self, page: Sequence[Any]) -> Any:
         batch = self._as_batch(page)
-        arrays = [batch.column(batch.schema.names.index(field.name)).cast(field.type) for field in self._schema]
-        return pa.record_batch(arrays, schema=self._schema)
+        arrays = [batch.column(batch.schema.names.index(field.name)).cast(field.type) for field in self.schema]
+        return pa.record_batch(arrays, schema=self.schema)
 
     def _parquet_batches(self, days: CallDays, names: list[str], condition: Any) -> Iterator[Any]:
         """Yield the stored calls of a day; if another run replaces them meanwhile, they are joined instead."""
@@ -109,7 +94,7 @@ class CallsDataset(ds.Dataset):  # type: ignore[misc]
                 constants = (ds.field(PROFILE) == days.profile) & (ds.field(DAY) == pa.scalar(days.stored))
                 fragment = FORMAT.make_fragment(file, partition_expression=constants)
                 self._calls.scan.files += 1
-                yield from fragment.scanner(schema=self._schema, columns=names, filter=condition).to_batches()
+                yield from fragment.scanner(schema=self.schema, columns=names, filter=condition).to_batches()
                 return
         for page in self._calls.joined_pages(days):
             yield from ds.InMemoryDataset(self._typed(page)).scanner(columns=names, filter=condition).to_batches()

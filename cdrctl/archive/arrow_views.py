@@ -48,13 +48,17 @@ class LazyScanner:
         return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches)
 
 
-class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
-    """A view as DuckDB reads it: a data set that finds its fragments when it is scanned."""
+class LazyDataset(ds.Dataset):  # type: ignore[misc]
+    """A view as DuckDB reads it: a data set that finds its rows when it is scanned."""
 
-    def __init__(self, scan: Scan, view: View, problems: list[BaseException]) -> None:
-        self._scan, self._view, self._problems = scan, view, problems
-        shape, self._as_batch = arrow_batches(row_schema(view), scan.warn)
-        self._schema = pa.schema([field.with_type(pa.date32()) if field.name == DAY else field for field in shape])
+    def __init__(self, schema: Any, problems: list[BaseException]) -> None:
+        """Return the data set.
+
+        Args:
+            schema: The columns and their types.
+            problems: Receives what ends a scan: DuckDB would report it as text.
+        """
+        self._schema, self._problems = schema, problems
 
     @property
     def schema(self) -> Any:
@@ -65,7 +69,28 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
         """Return the rows that fulfil a condition, with some of the columns; by default, all."""
         names = self._schema.names if columns is None else list(columns)
         schema = pa.schema([self._schema.field(name) for name in names])
-        return LazyScanner(schema, self._batches(names, filter))
+        return LazyScanner(schema, self._reported(names, filter))
+
+    def _rows(self, names: list[str], condition: Any) -> Iterator[Any]:
+        """Yield batches with these columns of the rows that fulfil a condition."""
+        raise NotImplementedError
+
+    def _reported(self, names: list[str], condition: Any) -> Iterator[Any]:
+        try:
+            yield from self._rows(names, condition)
+        except BaseException as error:
+            self._problems.append(error)
+            raise
+
+
+class ArchiveDataset(LazyDataset):
+    """A view of records."""
+
+    def __init__(self, scan: Scan, view: View, problems: list[BaseException]) -> None:
+        self._scan, self._view = scan, view
+        shape, self._as_batch = arrow_batches(row_schema(view), scan.warn)
+        schema = pa.schema([field.with_type(pa.date32()) if field.name == DAY else field for field in shape])
+        super().__init__(schema, problems)
 
     def _days(self, condition: Any) -> list[Day]:
         """Return the days that may have rows that fulfil a condition."""
@@ -84,13 +109,9 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
             return known
         return known & (ds.field(PROVIDER) == one.provider.name) & (ds.field(CALL) == one.call.name)
 
-    def _batches(self, names: list[str], condition: Any) -> Iterator[Any]:
-        try:
-            for day in self._days(condition):
-                yield from self._day_batches(day, names, condition)
-        except BaseException as error:
-            self._problems.append(error)  # DuckDB would report it as text
-            raise
+    def _rows(self, names: list[str], condition: Any) -> Iterator[Any]:
+        for day in self._days(condition):
+            yield from self._day_batches(day, names, condition)
 
     def _day_batches(self, day: Day, names: list[str], condition: Any) -> Iterator[Any]:
         if self._view.names and day.source.archive.form == "parquet":

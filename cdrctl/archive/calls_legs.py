@@ -74,7 +74,7 @@ def is_closed(day: date, source: ArchivedCall, settled: Sequence[Window]) -> boo
 
 
 def span_of(first: date, last: date, source: ArchivedCall, settled: Sequence[Window] | None) -> Span:
-    """Return what is read for the calls of some days: the whole day before, and the day after.
+    """Return the days whose legs are read for the calls of some days: these, the day before and the day after.
 
     Args:
         first: The first day.

@@ -125,7 +125,7 @@ def stored_files(archive: Archive, profile: str) -> dict[str, int]:
 
 
 def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> dict[str, StoredDay]:
-    """Return what the stored calls of a profile were made of; nothing if another version, or of other legs, made them.
+    """Return the state of the stored calls of a profile; empty if another version or other legs made them.
 
     Raises:
         OSError: It cannot be read.
@@ -148,7 +148,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> 
 
 
 def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, days: Mapping[str, StoredDay]) -> None:
-    """Store what the calls of a profile were made of.
+    """Write the state of the stored calls of a profile.
 
     Raises:
         OSError: It cannot be written.
@@ -167,7 +167,7 @@ def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, da
 
 
 def _made(legs: KeptCall, marks: Marks) -> dict[str, object]:
-    """Return what all calls of a profile were made by, and of: after an upgrade they are made again."""
+    """Return the version, legs and names that all stored calls depend on: if one changes, all are made again."""
     made = {"format": FORMAT_VERSION, "cdrctl": __version__, "provider": legs.provider, "legs": legs.call}
     return {**made, "boxes": sorted(marks.boxes), "queues": sorted(marks.queues)}
 

@@ -56,7 +56,7 @@ from cdrctl.records.schemas import Schema
 from cdrctl.writers.values import json_of
 
 AT_ONCE = 14
-"""How many days are joined at once: so many files are written, or none of them if a run is killed."""
+"""How many days are joined at once. If a run is killed, at most the work on these days is lost."""
 
 IN_MEMORY = 1024 * 1024
 """How many bytes of a day's calls are in memory before they go to a temporary file."""

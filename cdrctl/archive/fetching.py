@@ -212,7 +212,7 @@ class _Fetching(Struct, frozen=True):
         source, tally = self.source, Tally()
         header = header_of(self.archive, source.call)
         erased = ErasedFilter(self.archive, source.call, header)
-        entries = _entries_of(self.archive, source, erased, self.present, None if copied else sent)
+        entries = _entries_of(self, erased, log, None if copied else sent)
         as_entries = Schema(None, cast("Any", entries))
         pages = rows(events, source.call, as_entries, self.window, tally, log, present=self.present)
         spool, total = Spool(), 0
@@ -261,15 +261,13 @@ class _FirstTime:
             self._log(level, text)
 
 
-def _entries_of(
-    archive: Archive, source: Source, erased: ErasedFilter, present: Callable[[], datetime], sent: Sent | None
-) -> Callable[[Page], list[Entry]]:
+def _entries_of(job: _Fetching, erased: ErasedFilter, log: Log, sent: Sent | None) -> Callable[[Page], list[Entry]]:
     """Return the function from a page to its records as entries of the archive, without those to be erased.
 
-    Plain records are added to `sent`.
+    Plain records are added to `sent`. What does not fit a column goes to `log`.
     """
-    call = source.call
-    schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
+    call, archive, present = job.source.call, job.archive, job.present
+    schema = native(call.columns, None, lambda text: log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
     lines_of = csv_lines if in_csv else json_lines(schema)
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cdrctl.fetchers import PROVIDERS, joins_of
-from cdrctl.figures.definitions import NAMES, OF_EVERY_CALL, PLACES, Figure, figure
+from cdrctl.fetchers import PROVIDERS, lacks_of
+from cdrctl.figures.definitions import NAMES, OF_EVERY_CALL, PLACES, SOME_WITHOUT, Figure, figure, untold
 from cdrctl.figures.groups import KEYS, Key, cannot, statement
 from cdrctl.records.columns import Column
 from cdrctl.writers.duckdb import TYPES
@@ -95,33 +95,33 @@ def _chosen(keys: Sequence[Key]) -> Key:
 
 def _query(one: Figure, keys: Sequence[Key], calls: str) -> str:
     """Return the query of a figure: its own statement over the calls that can give it."""
-    untold, text = _untold(one), statement(one, keys)
-    names = ", ".join(f"'{name}'" for name in untold)
-    can = "WHERE provider NOT IN (SELECT provider FROM told WHERE lacks)" if untold else ""
+    without, text = untold(one, {name: lacks_of(name) for name in PROVIDERS}), statement(one, keys)
+    names = ", ".join(f"'{name}'" for name in without)
+    can = "WHERE provider NOT IN (SELECT provider FROM told WHERE lacks)" if without else ""
     # Some calls may tell what others do not, for the user may have named the queues.
     never = "" if one.needs in OF_EVERY_CALL else f" AND count({one.needs}) = 0"
-    lacks = f"provider IN ({names}){never}" if untold else "false"
+    lacks = f"provider IN ({names}){never}" if without else "false"
     common = (
         f"all_calls AS (SELECT * FROM {calls} WHERE (since IS NULL OR start_time >= since::TIMESTAMPTZ) "
         f"AND (until IS NULL OR start_time < until::TIMESTAMPTZ)), "
         f"told AS (SELECT provider, {lacks} AS lacks FROM all_calls GROUP BY provider), "
         f"calls AS (SELECT * FROM all_calls {can}), figure AS ({_with_parameters(text)})"
     )
-    found = _found(one, untold, "k0 AS key, " if keys else "", needs_window="$hours" in text or "$until" in text)
-    if not untold:
+    found = _found(one, without, "k0 AS key, " if keys else "", needs_window="$hours" in text or "$until" in text)
+    if not without:
         return f"WITH {common} {found}"
     null, key = f"NULL::{_NUMBER}", "NULL AS key, " if keys else ""
     none = "SELECT count(*) > 0 AND bool_and(lacks) FROM told"
     reasons = (
         f"SELECT '{one.name}' AS figure, {key}{null} AS value, '{one.unit}' AS unit, {null} AS numerator, "
-        f"{null} AS denominator, (SELECT string_agg(DISTINCT {_reason(untold)}, '; ') FROM told) AS why"
+        f"{null} AS denominator, (SELECT string_agg(DISTINCT {_reason(without)}, '; ') FROM told) AS why"
     )
     return (
         f"WITH {common} SELECT * FROM ({found}) WHERE NOT ({none}) UNION ALL SELECT * FROM ({reasons}) WHERE ({none})"
     )
 
 
-def _found(one: Figure, untold: dict[str, str], key: str, *, needs_window: bool) -> str:
+def _found(one: Figure, lacking_of: dict[str, str], key: str, *, needs_window: bool) -> str:
     """Return the query of the value of a figure, from its numerator and its denominator."""
     missing = "since IS NULL OR until IS NULL" if needs_window else "false"
     value = f"CASE WHEN {missing} THEN NULL ELSE {_value(one)} END"
@@ -130,7 +130,7 @@ def _found(one: Figure, untold: dict[str, str], key: str, *, needs_window: bool)
     lacking = "NULL" if one.unit in {"count", "money"} else "'there are no such calls'"
     why = (
         f"CASE WHEN {missing} THEN 'it needs a window: give since and until' ELSE nullif(concat_ws('; ', "
-        f"CASE WHEN {value} IS NULL THEN {lacking} END, {_without(untold)}, {_left_out(one)}), '') END"
+        f"CASE WHEN {value} IS NULL THEN {lacking} END, {_without(lacking_of)}, {_left_out(one)}), '') END"
     )
     return (
         f"SELECT '{one.name}' AS figure, {key}({value})::{_NUMBER} AS value, {unit} AS unit, "
@@ -148,36 +148,26 @@ def _value(one: Figure) -> str:
     return f"CASE WHEN denominator IS NULL THEN numerator ELSE {quotient} END" if one.unit == "seconds" else quotient
 
 
-def _untold(one: Figure) -> dict[str, str]:
-    """Return the providers whose records cannot give a figure, each with the reason."""
-    lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in PROVIDERS}
-    return {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
-
-
-def _reason(untold: dict[str, str]) -> str:
-    whens = " ".join(f"WHEN '{name}' THEN '{why.replace(chr(39), chr(39) * 2)}'" for name, why in untold.items())
+def _reason(lacking_of: dict[str, str]) -> str:
+    whens = " ".join(f"WHEN '{name}' THEN '{why.replace(chr(39), chr(39) * 2)}'" for name, why in lacking_of.items())
     return f"CASE provider {whens} END"
 
 
-def _without(untold: dict[str, str]) -> str:
+def _without(lacking_of: dict[str, str]) -> str:
     """Return the expression of which providers a figure leaves out; null if it leaves out none."""
-    if not untold:
+    if not lacking_of:
         return "NULL"
     return (
         f"(SELECT 'without ' || string_agg(provider, ', ' ORDER BY provider) || ': ' || "
-        f"string_agg(DISTINCT {_reason(untold)}, '; ') FROM told WHERE lacks)"
+        f"string_agg(DISTINCT {_reason(lacking_of)}, '; ') FROM told WHERE lacks)"
     )
 
 
 def _left_out(one: Figure) -> str:
-    """Return the expression of the calls of queues that a figure leaves out; null if there are none."""
-    lacking = {
-        "queue_wait_seconds": ("queue IS NOT NULL AND ", "of queues or groups whose waiting is not told are left out"),
-        "cost": ("", "without a cost are not in it"),
-    }
-    if one.needs not in lacking:
+    """Return the expression of how many calls a figure leaves out, and why; null if there are none."""
+    if one.needs not in SOME_WITHOUT:
         return "NULL"
-    of, what = lacking[one.needs]
+    of, what = SOME_WITHOUT[one.needs]
     return (
         f"(SELECT CASE WHEN count(*) > 0 THEN count(*) || ' calls {what}' END FROM calls WHERE {of}{one.needs} IS NULL)"
     )

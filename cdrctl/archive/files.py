@@ -25,7 +25,7 @@ def load(archive: Archive, path: Path) -> DayFile | None:
 
 
 def contents_of(archive: Archive, path: Path) -> Contents | None:
-    """Return what a day's file is known to have, or None if cdrctl did not write it for this call and day.
+    """Return the recorded contents of a day's file, or None if cdrctl did not write it for this call and day.
 
     Raises:
         OSError: It cannot be read.

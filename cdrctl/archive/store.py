@@ -273,7 +273,7 @@ _REMEDIES = {
 
 
 def write_hint(error: OSError) -> str:
-    """Return what to do after the archive could not be written."""
+    """Return the next step for an error of writing the archive."""
     remedy = _REMEDIES.get(error.errno or 0, "free disk space or correct the permissions")
     return f"{remedy}, and run this again: finished days stay"
 

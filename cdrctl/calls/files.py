@@ -155,7 +155,14 @@ def _has_cells(path: str) -> bool:
 
 
 def _records(path: str, stdin: BinaryIO | None, unread: list[int], header: list[str]) -> Iterator[Record]:
-    """Yield the records of a file with columns; numbers of lines that are none go to `unread`, names to `header`."""
+    """Yield the records of a CSV, TSV or Parquet file.
+
+    Args:
+        path: The file; `-` is standard input.
+        stdin: Standard input.
+        unread: Receives the numbers of damaged lines.
+        header: Receives the names of the columns.
+    """
     bare = path.removesuffix(".gz").casefold()
     if bare.endswith(".parquet"):
         yield from _parquet_records(path, header)

@@ -17,7 +17,7 @@ from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.request import ExportRequest
-from cdrctl.figures.definitions import OF_EVERY_CALL, figure
+from cdrctl.figures.definitions import OF_EVERY_CALL, figure, untold
 from cdrctl.figures.groups import Key
 from cdrctl.records.events import Gap
 
@@ -195,7 +195,7 @@ def measured(
         request: The request.
         zone: The time zone of days.
     """
-    from cdrctl.fetchers import PROVIDERS, joins_of
+    from cdrctl.fetchers import PROVIDERS, lacks_of
 
     one = figure(name)
     parameters: dict[str, Any] = {
@@ -206,13 +206,12 @@ def measured(
         "until": None if coverage.window is None else windows.rfc3339(coverage.window.until),
     }
     there = [name for name in calls.providers() if name in PROVIDERS]
-    lacks = {name: next(iter(joins_of(name).values())).lacks or {} for name in there}
-    untold = {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
-    if untold and one.needs not in OF_EVERY_CALL:  # the user may have named the queues
+    without = untold(one, {name: lacks_of(name) for name in there})
+    if without and one.needs not in OF_EVERY_CALL:  # the user may have named the queues
         telling = calls.telling(one.needs)
-        untold = {name: why for name, why in untold.items() if name not in telling}
+        without = {name: why for name, why in without.items() if name not in telling}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
-    for found in calls.measure(one, keys, parameters, untold):
+    for found in calls.measure(one, keys, parameters, without):
         known, hours = coverage.hours(None if day is None else found.group[day], zone)
         if not coverage.failed and (hours is None or known == hours or coverage.assumed):
             yield found

@@ -467,6 +467,11 @@ def joins_of(provider: str) -> Mapping[str, Joins]:
     return found
 
 
+def lacks_of(provider: str) -> Mapping[str, str]:
+    """Return what the records of a provider do not tell of every call: columns, each with the reason."""
+    return next(iter(joins_of(provider).values())).lacks or {}
+
+
 __all__ = [
     "PROVIDERS",
     "Call",
@@ -482,5 +487,6 @@ __all__ = [
     "check_access",
     "connect",
     "joins_of",
+    "lacks_of",
     "load",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Literal, cast
 
@@ -68,6 +69,23 @@ class Figure(Struct, frozen=True):
 
 OF_EVERY_CALL = frozenset({"end_time", "reached"})
 """What a figure needs of every call: that some calls have it is not enough. `reached` is no column of a call."""
+
+
+SOME_WITHOUT: Mapping[str, tuple[str, str]] = {
+    "queue_wait_seconds": ("queue IS NOT NULL AND ", "of queues or groups whose waiting is not told are left out"),
+    "cost": ("", "without a cost are not in it"),
+}
+"""By what a figure needs: the condition, in SQL, on the calls that must have it, and what is said of those without."""
+
+
+def untold(one: Figure, lacks: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the providers whose records cannot give a figure, each with the reason.
+
+    Args:
+        one: The figure.
+        lacks: By provider, the columns of a call that its records do not tell, each with the reason.
+    """
+    return {name: told[one.needs] for name, told in lacks.items() if one.needs in told}
 
 
 @functools.cache

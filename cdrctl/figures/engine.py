@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.figures.definitions import PLACES, Figure
+from cdrctl.figures.definitions import PLACES, SOME_WITHOUT, Figure
 from cdrctl.figures.groups import Key, cannot, statement
 from cdrctl.figures.in_place import CallFiles, open_in_place
 from cdrctl.records.events import Row
@@ -128,19 +128,12 @@ class Calls:
         return self._told[column]
 
     def _left_out(self, one: Figure, without: Mapping[str, str], where: str) -> str:
-        """Return what a figure leaves out: providers, with their reasons, and calls that do not tell what it needs."""
+        """Return a note of the providers that a figure leaves out, with reasons, and of how many other calls."""
         found = []
         if without:
             found.append(f"without {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
-        lacking = {
-            "queue_wait_seconds": (
-                "queue IS NOT NULL AND ",
-                "of queues or groups whose waiting is not told are left out",
-            ),
-            "cost": ("", "without a cost are not in it"),
-        }
-        if one.needs in lacking:
-            of, what = lacking[one.needs]
+        if one.needs in SOME_WITHOUT:
+            of, what = SOME_WITHOUT[one.needs]
             whose = f"{where or 'WHERE true'} AND {of}{one.needs} IS NULL"
             count = self.rows(f"SELECT count(*) FROM all_calls {whose}")[0][0]
             found += [f"{count} calls {what}"] * bool(count)

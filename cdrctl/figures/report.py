@@ -194,7 +194,7 @@ def _outcomes(calls: Calls, known: Known) -> Section:
 
 
 def _periods(days: Sequence[str]) -> tuple[str, Callable[[str], str]]:
-    """Return what a bar stands for, and from a day to the label of its bar."""
+    """Return the name of the period of a bar, and a function from a day to the label of its bar."""
     if len(days) <= _DAYS_SHOWN:
         return "day", lambda day: day
     if len(days) <= 7 * _WEEKS_SHOWN:

@@ -69,7 +69,7 @@ def is_in_shard(profile: Profile, model: type[Settings] | None, environ: Mapping
 
 
 def _credential(profile: Profile, model: type[Settings], environ: Mapping[str, str]) -> list[str]:
-    """Return what distinguishes the credential of a profile from others; of a faulty profile, its name."""
+    """Return texts that only profiles with this credential have; for a faulty profile, its name."""
     secrets = secret_names(model)
     try:
         given = find_values(profile, model, secrets, environ, lambda _secrets: None)

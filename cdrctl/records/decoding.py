@@ -263,7 +263,7 @@ class BatchDecoder:
                         raise ValueError(key)
                     unknown.append(key)
         decode = _decoder(self._known, frozenset(texts), self._numbers, unknown)
-        more = len(unknown) > len(shape.unknown)  # there are only so many columns of text to lose
+        more = len(unknown) > len(shape.unknown)  # a column can stop being text only once
         return _Shape(frozenset(texts), tuple(unknown), decode, shape.refits + more)
 
 

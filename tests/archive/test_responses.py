@@ -153,6 +153,17 @@ def test_warnings_about_records_come_in_every_run(archive: Archive, answer: Answ
     assert said == ["warning: something is odd"]
 
 
+def test_values_that_do_not_fit_their_column_are_reported_in_every_run(archive: Archive) -> None:
+    counted = replace(BATCHED, columns=(*CALL.columns[:2], Column("word", "word", "integer")))
+    said: list[str] = []
+    source = Source("acme", "test", counted, lambda _window: iter(plain(FIRST)), lambda _level, text: said.append(text))
+    first = fetch_entries(archive, source, DAY, NOW)
+    assert (first.sent, len(said)) == ("", 1)
+    fetch_entries(archive, source, DAY, NOW, before=digests(first).strip())
+    assert said[0] == said[1]
+    assert "word" in said[0]
+
+
 def test_records_that_came_twice_are_counted_as_before(archive: Archive) -> None:
     """Duplicates are dropped before a response is compared by its records, and their number is still known."""
     for answer in (plain, raw):

@@ -18,7 +18,7 @@ import pytest
 
 import cdrctl
 from cdrctl import PROVIDERS, sandbox
-from cdrctl.fetchers import joins_of
+from cdrctl.fetchers import lacks_of
 from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.groups import KEYS
 from cdrctl.sandbox import Exchange
@@ -184,7 +184,7 @@ def test_a_provider_gives_a_figure_or_the_reason_that_the_pages_have(tmp_path: P
         live = Shell(tmp_path, clock)
         configure(live, providers, *PROVIDERS)
         for name in PROVIDERS:
-            lacks = next(iter(joins_of(name).values())).lacks or {}
+            lacks = lacks_of(name)
             found = rows_of(live.run("stats", "-p", name, *WINDOW, *CSV).ok())
             assert {row["figure"] for row in found} == set(NAMES), name
             for row in found:

@@ -86,14 +86,23 @@ def _recalled(rng: random.Random, name: str, start: int) -> list[Call]:
     return [tale.told("inbound", "parked and returned")]
 
 
-def _conference(rng: random.Random, name: str, start: int) -> list[Call]:
-    """Two people who both talk to the caller; one may leave earlier."""
+def _consulting(rng: random.Random, name: str, start: int) -> tuple[Tale, int, int, int, int]:
+    """Tell how a person talks to a caller and then calls a colleague.
+
+    Return the tale, when the consultation began, and the legs: of the person, of the person's call, of the colleague.
+    """
     first, second = _people(rng, 2)
     tale = Tale(rng, name, start, first)
     a = tale.ring(first)
     tale.wait(20, 200)
     begun = tale.now
     asking, b = tale.consult(a, second)
+    return tale, begun, a, asking, b
+
+
+def _conference(rng: random.Random, name: str, start: int) -> list[Call]:
+    """Two people who both talk to the caller; one may leave earlier."""
+    tale, begun, a, asking, b = _consulting(rng, name, start)
     tale.wait(3, 30)
     tale.hold(a, begun)
     tale.wait(30, 900)
@@ -109,12 +118,7 @@ def _conference(rng: random.Random, name: str, start: int) -> list[Call]:
 
 def _refused(rng: random.Random, name: str, start: int) -> list[Call]:
     """A consultation after which the first person goes on with the caller."""
-    first, second = _people(rng, 2)
-    tale = Tale(rng, name, start, first)
-    a = tale.ring(first)
-    tale.wait(20, 200)
-    begun = tale.now
-    asking, b = tale.consult(a, second)
+    tale, begun, a, asking, b = _consulting(rng, name, start)
     tale.wait(5, 60)
     tale.leave(asking)
     tale.leave(b)

@@ -1,4 +1,4 @@
-"""A call from outside under construction, told step by step: whoever has the caller, and what becomes of him."""
+"""Builds a call from outside step by step: who talks to the caller, and what happens next."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class CallTruth:
 
 
 def truth_of(call: Call) -> CallTruth:
-    """Return what is true of a call."""
+    """Return the truth of a call."""
     first = call.legs[0]
     reached = [leg for leg in call.legs if leg.direction == "terminating" or leg.retrieves]
     persons = [leg for leg in reached if leg.party.is_user or leg.party.kind == "outside"]

@@ -67,7 +67,7 @@ PICTURES = (
     Picture(
         "table",
         "calls as a table",
-        ("cdrctl portsip cdrs -p sandbox --since 24h --until 23h",),
+        ("cdrctl portsip cdrs -p sandbox --since 24h --limit 10",),
     ),
     Picture(
         "archive",

@@ -215,8 +215,7 @@ def test_ctrl_c_after_the_export_does_not_change_the_exit_code(host: Host) -> No
         screen.shows("more columns")
         for _ in range(3):
             screen.press("C-c")
-        screen.press("g")
-        screen.shows(NAMES)
+        screen.press_until("g", NAMES)
         screen.press("q")
         assert "interrupted" not in screen.shows("^code=0$")
 

@@ -66,6 +66,13 @@ class Screen:
         """Press keys by tmux's names: q, Space, C-c, Enter, Tab."""
         self.tmux("send-keys", "-t", "0", *keys)
 
+    def press_until(self, key: str, words: str) -> None:
+        """Press a key until the screen matches a regular expression: less drops what was typed before an interrupt."""
+        until = time.monotonic() + PATIENCE
+        while not re.search(words, shown := self.text(), re.MULTILINE):
+            assert time.monotonic() < until, f"no {words!r} on the screen:\n{shown}"
+            self.press(key)
+
     def text(self, *, colors: bool = False, past: bool = False) -> str:
         """Return the text on the screen, with the lines scrolled off the top if `past` is set."""
         words = ["-e"] * colors + ["-S", "-"] * past

@@ -46,7 +46,7 @@ class Surroundings(Struct, frozen=True):
     environ: Mapping[str, str]
     config: Path
     clock: Clock
-    log: Log
+    log: Callable[[str, str], None]
     conceal: Callable[[Iterable[str]], None]
     max_wait: timedelta | None = None
     transport: Transport | None = None

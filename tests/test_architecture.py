@@ -48,10 +48,14 @@ KNOWS: dict[str, set[str]] = {
     "figures": {"errors", "records", "calls", "writers"},
     "sandbox": set(),
     "connecting": {"errors", "fetchers", "http", "profiles", "sandbox"},
+    "units": {
+        *("archive", "connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "threads"),
+        "windows",
+    },
     "cli": {
         *("errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive"),
         *("conditions", "sorting", "sandbox", "zones", "masking", "private", "threads", "profile_changes"),
-        *("connecting", "calls", "figures"),
+        *("connecting", "calls", "figures", "units"),
     },
     "api": {
         *("connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "windows"),

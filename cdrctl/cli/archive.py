@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdrctl.cli.archive_calls import marks_of_archived, refresh_calls
-from cdrctl.cli.archive_run import run_sync
 from cdrctl.cli.calendar import json_list, write_text
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
@@ -122,25 +121,12 @@ def sync(
     It fetches what is missing and what may have changed, one day at a time, and replaces each day's file atomically.
     Running it twice changes nothing.
     """
+    from cdrctl.cli.archive_run import Wanted, run_sync
+
     selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "sync", into, Reports(status, metrics, ping)) as run:
-        run_sync(
-            opened,
-            selection,
-            into,
-            call,
-            since,
-            lookback,
-            sweep,
-            tz,
-            form,
-            shrink=allow_shrink,
-            adopt=adopt,
-            only_holes=False,
-            with_calls=with_calls,
-            parallel=jobs,
-            run=run,
-        )
+        wanted = Wanted(into, call, since, lookback, sweep, tz, form, allow_shrink, adopt, False, with_calls, jobs)
+        run_sync(opened, selection, wanted, run)
 
 
 @command(
@@ -169,26 +155,13 @@ def fill(
 ) -> None:
     """Fetch only what is missing in an archive."""
     from cdrctl.archive.store import open_archive as archive_in
+    from cdrctl.cli.archive_run import Wanted, run_sync
 
     selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "fill", into, Reports(status, metrics, ping)) as run:
         archive_in(Path(into))
         run_sync(
-            opened,
-            selection,
-            into,
-            call,
-            None,
-            None,
-            None,
-            None,
-            None,
-            shrink=allow_shrink,
-            adopt=adopt,
-            only_holes=True,
-            with_calls=False,
-            parallel=jobs,
-            run=run,
+            opened, selection, Wanted(into, call, shrink=allow_shrink, adopt=adopt, only_holes=True, parallel=jobs), run
         )
 
 

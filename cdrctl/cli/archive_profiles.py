@@ -72,7 +72,7 @@ def _adopt(opened: Session, archive: Archive, name: str, part: Part, kept: list[
         CdrctlError: The profile cannot be used.
     """
     from cdrctl.archive.owner import owner_of, write_owner
-    from cdrctl.cli.account import account_of
+    from cdrctl.units.account import account_of
 
     assert part.provider is not None  # noqa: S101 - it was selected
     other = next((one for one in kept if one.provider not in {part.provider.name, ""}), None)

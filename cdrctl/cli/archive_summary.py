@@ -32,6 +32,12 @@ def facts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
 
 
+def requests_of(parts: Sequence[Part]) -> int:
+    """Return how many requests were sent for profiles, here and on other machines."""
+    here = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
+    return here + sum(part.requests_elsewhere for part in parts)
+
+
 def _shown(session: Session, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers of a closing line: as text without records later than the lookback where there are none."""
     if session.reporter.as_json or facts["beyond_lookback"]:
@@ -56,7 +62,7 @@ def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], request
         return
     room = MOST_LINES - OTHER_LINES
     shown = sorted(failed, key=lambda one: failures.urgency(exit_code_of(one[1])))[:room]
-    incomplete = [job for job in jobs if is_incomplete(job)]
+    incomplete = [job for job in jobs if job.is_incomplete]
     named = incomplete[: room - len(shown)]
     for job in named:
         _report_job(session, job)
@@ -75,13 +81,6 @@ def _report_job(session: Session, job: Job) -> None:
     if job.outcome.missing:
         facts["deleted days"] = len(job.outcome.missing)
     session.reporter.summary(facts, job.about)
-
-
-def is_incomplete(job: Job) -> bool:
-    """Return whether a call was read, but not completely, or has records that are gone at the provider."""
-    return job.error is None and bool(
-        job.outcome.failed or job.outcome.gone_on or job.outcome.lost or job.outcome.missing
-    )
 
 
 def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:

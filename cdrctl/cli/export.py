@@ -62,6 +62,7 @@ class Part(Struct):
         tally: What has been done so far.
         error: Why it failed.
         ended: Whether no more records come of it.
+        requests_elsewhere: How many requests other machines sent for it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Part(Struct):
     tally: Tally = field(default_factory=Tally)
     error: BaseException | None = None
     ended: bool = False
+    requests_elsewhere: int = 0
 
     @property
     def title(self) -> str:

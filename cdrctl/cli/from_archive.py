@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl import windows
-from cdrctl.cli.connecting import SANDBOX, the_clock
+from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.exporting import conclude, counted
 from cdrctl.cli.options import PROVIDER_ONLY, SHARED
 from cdrctl.cli.output_options import COMMON_NAME, data, drift, local_zone, render_options, table_name
@@ -28,6 +28,7 @@ from cdrctl.export.pipeline import schema_of, wanted_rows, write
 from cdrctl.export.rows import Tally
 from cdrctl.profiles.choosing import list_names
 from cdrctl.records.events import Event
+from cdrctl.units.calls import name_of
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
@@ -73,11 +74,6 @@ def _only_for_providers(label: str) -> UsageError:
 
 
 # The profile
-
-
-def name_of(kept: KeptCall) -> str:
-    """Return the name of a profile outside of the archive, which keeps the sandbox of each provider under its own."""
-    return SANDBOX if kept.profile == f"{SANDBOX}-{kept.provider}" else kept.profile
 
 
 def choose_kept(

@@ -221,8 +221,8 @@ class _RunReporter(Struct):
 
     def _result(self, run: Run, error: BaseException | None) -> RunResult:
         from cdrctl.archive.run_report import RunResult
+        from cdrctl.cli.archive_summary import requests_of
 
-        requests = sum(part.profile.client.requests for part in run.parts if part.profile and part.profile.client)
         return RunResult(
             run.command,
             __version__,
@@ -231,7 +231,7 @@ class _RunReporter(Struct):
             the_clock(self.session).now(),
             0 if error is None else exit_code_of(error),
             self._problem(error),
-            requests,
+            requests_of(run.parts),
             [*self._unread(run), *(self._call_result(job, error) for job in run.jobs)],
         )
 
@@ -247,10 +247,10 @@ class _RunReporter(Struct):
     def _call_result(self, job: Job, end: BaseException | None) -> CallResult:
         """Return the report of one call. A call that the run did not reach has the exit code of the run."""
         from cdrctl.archive.run_report import CallResult
-        from cdrctl.cli.archive_summary import facts_of, is_incomplete
+        from cdrctl.cli.archive_summary import facts_of
 
         outcome, error = job.outcome, job.error or job.part.error
-        code = exit_code_of(error) if error else IncompleteError.exit_code if is_incomplete(job) else 0
+        code = exit_code_of(error) if error else IncompleteError.exit_code if job.is_incomplete else 0
         return CallResult(
             job.name,
             job.part.provider.name if job.part.provider else None,

@@ -17,7 +17,6 @@ from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.exporting import conclude, counted
 from cdrctl.cli.failures import some
-from cdrctl.cli.from_archive import name_of
 from cdrctl.cli.options import SHARED, Argument, option
 from cdrctl.cli.output_options import check_place, data, local_zone, prepare_messages, render_options
 from cdrctl.cli.request import read_format, read_header, read_times
@@ -29,6 +28,7 @@ from cdrctl.export.selection import Selection
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
 from cdrctl.records.schemas import Schema
+from cdrctl.units.calls import name_of
 from cdrctl.writers.typed import PLACES
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from cdrctl.cli import failures
 from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.export import Part, failed_parts, raise_failures
 from cdrctl.cli.exporting import conclude, counted, note_never_given
-from cdrctl.cli.from_archive import Reading, name_of, no_such_profile, note_dry_run, with_zone
+from cdrctl.cli.from_archive import Reading, no_such_profile, note_dry_run, with_zone
 from cdrctl.cli.output_options import COMMON_NAME, data, drift, local_zone, render_options
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session, read_profiles
@@ -28,6 +28,7 @@ from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.events import Gap, Note, number_of_records
+from cdrctl.units.calls import name_of
 
 if TYPE_CHECKING:
     from cdrctl.archive.ledger import KeptCall

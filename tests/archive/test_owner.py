@@ -15,12 +15,12 @@ from cdrctl import sandbox
 from cdrctl.archive.owner import NAMES, Account, is_same_account, owner_of, write_owner
 from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
-from cdrctl.cli.account import account_of
 from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Exchange, Sandbox
+from cdrctl.units.account import account_of
 from tests.archive.sync_kit import Bench, bench, bench1, call, without_ours
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell

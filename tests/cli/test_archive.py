@@ -17,11 +17,12 @@ import pytest
 from cdrctl.archive import verify
 from cdrctl.archive.ledgers import call_lock
 from cdrctl.archive.store import open_archive
-from cdrctl.cli import archive_run, connecting
+from cdrctl.cli import connecting
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
+from cdrctl.units import syncing
 from tests.archive.sync_kit import begin_first_layout
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.support.clock import HandClock
@@ -270,7 +271,7 @@ def test_complete_days_are_not_fetched_again(shell: Shell, providers: Sandbox, c
 @pytest.mark.slow
 def test_no_more_profiles_than_jobs_are_synced_at_the_same_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     running, most = set(), 0
-    sync_job = archive_run._sync_job
+    sync_job = syncing._sync_call
 
     def counted(*arguments: Any) -> None:
         nonlocal most
@@ -278,7 +279,7 @@ def test_no_more_profiles_than_jobs_are_synced_at_the_same_time(shell: Shell, mo
         most = max(most, sum(thread.name == "cdrctl-sync" for thread in threading.enumerate()))
         sync_job(*arguments)
 
-    monkeypatch.setattr(archive_run, "_sync_job", counted)
+    monkeypatch.setattr(syncing, "_sync_call", counted)
     shell.run("sync", "--all", *INTO, "--jobs", "2").ok()
     assert (len(running), most) == (2, 2)
     assert shell.run("sync", "--all", *INTO, "--jobs", "0").code == 2

@@ -31,7 +31,7 @@ def lines(good: int, incomplete: int = 0, failed: int = 0, *, as_json: bool = Fa
     provider, jobs = load("webex"), []
     for at in range(good + incomplete + failed):
         outcome = Outcome(days=2, fetched=10)
-        job = Job(Part(f"p{at:04}", provider), f"p{at:04}", provider.calls[0], outcome)
+        job = Job(f"p{at:04}", provider.calls[0], outcome, part=Part(f"p{at:04}", provider))
         if at < incomplete:
             outcome.failed["2026-11-19"] = "HTTP 503"
         elif at < incomplete + failed:

@@ -154,16 +154,19 @@ def test_a_row_of_the_report_is_compared_with_its_goals() -> None:
 
 
 def kind(group: groups.Group) -> str:
-    """Return of what kind a group is: an archive's, a provider's, of formats and the like, or another."""
+    """Return of what kind a group is: of an archive, a provider, formats and the like, programs, or another."""
     if group.key.endswith(("-formats", "-where")) or group.key in {"sort", "together"}:
         return "formats"
     if group.key in {export.key for export in provider_groups.EXPORTS}:
         return "providers"
+    if group.key in {"webex-csv", "latency", "start-up"}:
+        return "programs"
     return "archives" if group.key.startswith("archive") else "others"
 
 
-KINDS = ("others",)
-ALL_KINDS = ("kazoo-cdrs", "callgear-calls", "archives", "providers", "formats")
+KINDS = ("programs",)
+"""Groups with every program and every kind of row. The other groups have the same programs with other options."""
+ALL_KINDS = ("others", "kazoo-cdrs", "callgear-calls", "archives", "providers", "formats")
 
 
 @pytest.mark.process

@@ -108,7 +108,7 @@ def assert_whole(shell: Shell, truth: Days, folder: Path | None = None) -> None:
     assert not list(place.glob("archive/*/*/*/.cdrctl-*")), place
 
 
-@pytest.mark.parametrize("seeds", [range(n, n + 11) for n in (0, 11)], ids=str)
+@pytest.mark.parametrize("seeds", [range(11), pytest.param(range(11, 22), marks=pytest.mark.full)], ids=str)
 def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_mend(
     shell: Shell, seeds: range, truth: Days
 ) -> None:
@@ -148,7 +148,7 @@ CALLS_OF_THE_SYSTEM |= {"pwrite64": 30, "fdatasync": 10, "ftruncate": 3}
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace to kill at real system calls")
-@pytest.mark.parametrize("seeds", [range(n, n + 4) for n in (100, 104)], ids=str)
+@pytest.mark.parametrize("seeds", [range(100, 104), pytest.param(range(104, 108), marks=pytest.mark.full)], ids=str)
 def test_a_run_killed_at_any_system_call_leaves_nothing_that_the_next_does_not_mend(
     shell: Shell, seeds: range, truth: Days
 ) -> None:

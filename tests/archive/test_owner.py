@@ -34,14 +34,14 @@ SECRETS = {"access_token", "api_key", "password", "code", "username"}
 
 @pytest.fixture
 def providers() -> Iterator[Sandbox]:
-    with sandbox.start(now=lambda: NOW) as running:
+    with sandbox.start(now=lambda: NOW, exchange=Exchange(volume=0.3)) as running:
         yield running
 
 
 @pytest.fixture
 def others() -> Iterator[Sandbox]:
     """Start the providers with other customers' calls."""
-    with sandbox.start(now=lambda: NOW, exchange=Exchange(2)) as running:
+    with sandbox.start(now=lambda: NOW, exchange=Exchange(2, volume=0.3)) as running:
         yield running
 
 
@@ -94,7 +94,7 @@ def test_the_same_account_is_not_refused(shell: Shell, providers: Sandbox, name:
     sync(shell, name, providers).ok()
     before = files(shell)
     written = (shell.folder / "archive/profile=acme/_account.json").read_bytes()
-    with sandbox.start(now=lambda: NOW) as again:
+    with sandbox.start(now=lambda: NOW, exchange=Exchange(volume=0.3)) as again:
         if name == "callgear":
             ran = sync(shell, name, again, **again.credentials(name, "login"))
         elif name == "voicenter":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.killed import run
 from tests.archive.sync_kit import NOW
 from tests.support.clock import HandClock
@@ -51,7 +51,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def providers(clock: HandClock) -> Iterator[Sandbox]:
-    with sandbox.start(now=clock) as running:
+    with sandbox.start(now=clock, exchange=Exchange(volume=0.3)) as running:
         yield running
 
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -76,17 +78,15 @@ def test_processes_that_use_one_archive_lose_double_and_tear_nothing(
     clock.move(days=1)
     words = [*WRITERS, *READERS, *([SQL] if form == "parquet" else [])]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.archive.test_together", str(shell.config)]
-    running = [
-        subprocess.Popen([*command, *one], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for one in words
-    ]
+    command = [sys.executable, "-m", "tests.archive.test_together", str(shell.config), json.dumps(words)]
+    running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     truth = Counter(shell.run("voicenter", "cdrs", "-p", "acme", *WINDOW, "-f", "jsonl").ok().out.splitlines())
-    for one, process in zip(words, running, strict=True):
-        out, err = process.communicate()
-        assert process.returncode == 0, err
-        for code, written, told in map(json.loads, out.splitlines()):
-            check(one, code, written, told, truth, layout)
+    out, err = running.communicate()
+    assert running.returncode == 0, err
+    ended = [json.loads(line) for line in out.splitlines()]
+    assert len(ended) == len(words) * ROUNDS
+    for one, code, written, told in ended:
+        check(tuple(one), code, written, told, truth, layout)
     shell.run("sync", "--all", *INTO)
     shell.run("fill", "--all", *INTO).ok()
     shell.run("sync", "--all", *INTO).ok()
@@ -116,15 +116,24 @@ def check(words: tuple[str, ...], code: int, written: str, told: str, truth: Cou
         assert row["n"] == row["different"], "doubled"
 
 
-def main() -> None:
-    """Run a command several times, and print the exit codes and what it wrote; `fill other` deletes a day before."""
-    config, *words = sys.argv[1:]
+def run_several_times(config: str, words: list[str]) -> list[tuple[list[str], int, str, str]]:
+    """Return how a command ended each time: exit code and what it wrote; `fill other` deletes a day before."""
+    ended = []
     for number in range(ROUNDS):
         if words[:2] == ["fill", "other"]:
             for path in Path("archive").glob(f"*other/*/date=2026-11-{9 + number % 3:02}/cdrs.*"):
                 path.unlink()
         ran = run(*words, environ={"CDRCTL_CONFIG": config}, clock=HandClock(NOW))
-        sys.stdout.write(json.dumps([ran.code, ran.out, ran.err]) + "\n")
+        ended.append((words, ran.code, ran.out, ran.err))
+    return ended
+
+
+def main() -> None:
+    """Run every command at the same time, each in a fork of this process, which has loaded the program."""
+    config, commands = sys.argv[1], json.loads(sys.argv[2])
+    with ProcessPoolExecutor(len(commands), get_context("fork")) as pool:
+        for ended in pool.map(run_several_times, [config] * len(commands), commands):
+            sys.stdout.writelines(json.dumps(one) + "\n" for one in ended)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from cdrctl.archive.store import writing_archive
 from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.errors import IncompleteError, OutputError
 from cdrctl.records.events import Gap
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.killed import run
 from tests.archive.sync_kit import NOW, Bench, begin_first_layout, bench, bench1
 from tests.support.clock import HandClock
@@ -38,7 +38,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def providers() -> Iterator[Sandbox]:
-    with sandbox.start(now=lambda: NOW) as running:
+    with sandbox.start(now=lambda: NOW, exchange=Exchange(volume=0.3)) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.sync_kit import without_ours
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell
@@ -20,6 +20,8 @@ from tests.support.runner import Ran, Shell
 FIRST_NIGHT = datetime(2026, 11, 9, 2, 30, tzinfo=UTC)
 NIGHTS = 7
 OUT = ("kazoo", "portsip")
+EXCHANGE = Exchange(2, volume=0.3)
+"""Calls of which none is both so late and changed so long after that its last change is beyond the lookback."""
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def providers(clock: HandClock) -> Iterator[Sandbox]:
-    with sandbox.start(now=clock) as running:
+    with sandbox.start(now=clock, exchange=EXCHANGE) as running:
         for name in PROVIDERS:
             running.switch(name, "late", "0.1")
             running.switch(name, "changed", "0.1")

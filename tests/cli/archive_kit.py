@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
 
@@ -26,7 +26,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def providers(clock: HandClock) -> Iterator[Sandbox]:
-    with sandbox.start(now=clock) as running:
+    with sandbox.start(now=clock, exchange=Exchange(volume=0.3)) as running:
         yield running
 
 

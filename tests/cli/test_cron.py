@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.support import forks
 from tests.support.program import now, shared
 
@@ -30,7 +30,7 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Sandbox]:
-    with sandbox.start(now=now) as running:
+    with sandbox.start(now=now, exchange=Exchange(volume=0.3)) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from tests.cli.archive_kit import configure, providers, shell
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell
@@ -41,7 +41,7 @@ def archive(shell: Shell, *profiles: str, form: str = "jsonl", more: tuple[str, 
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """Return a shell in whose folder is an archive of webex and kazoo."""
     folder, clock = tmp_path_factory.mktemp("archived"), HandClock(NOW)
-    with sandbox.start(now=clock) as providers:
+    with sandbox.start(now=clock, exchange=Exchange(volume=0.3)) as providers:
         shell = Shell(folder, clock)
         configure(shell, providers, "webex", "kazoo")
         into = ("--into", str(folder / "archive"), "--since", "2026-11-10", "-f", "jsonl", "-q")

@@ -20,6 +20,7 @@ from cdrctl.archive.figure_views import ALL, COLUMNS
 from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.views import all_views
 from cdrctl.figures.definitions import NAMES as FIGURES
+from cdrctl.sandbox import Exchange
 from tests.cli.archive_kit import configure
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell, run
@@ -32,7 +33,7 @@ DAY = ("--since", "2026-11-11", "--until", "2026-11-12")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a shell in whose folder is an archive of two days of webex, kazoo and voicenter, and nothing else."""
     folder, clock = tmp_path_factory.mktemp("archived"), HandClock(NOW)
-    with sandbox.start(now=clock) as providers:
+    with sandbox.start(now=clock, exchange=Exchange(volume=0.3)) as providers:
         shell = Shell(folder, clock)
         configure(shell, providers, "webex", "kazoo", "voicenter")
         shell.run(
@@ -80,7 +81,7 @@ def plain(ran: Ran) -> list[str]:
 
 def test_archives_of_the_first_layout_have_the_same_rows(shell: Shell, tmp_path: Path) -> None:
     folder = open_or_create(tmp_path / "first", None, "jsonl.gz", FIRST_LAYOUT).folder
-    with sandbox.start(now=shell.clock) as providers:
+    with sandbox.start(now=shell.clock, exchange=Exchange(volume=0.3)) as providers:
         other = Shell(tmp_path, shell.clock)
         configure(other, providers, "webex")
         other.run("sync", "webex", "--into", str(folder), "--since", "2026-11-11", "-q").ok()

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ALWAYS = "always"
-EXTRAS = ("keyring", "parquet", "xlsx", "duckdb")
+EXTRAS = ("keyring", "parquet", "xlsx", "duckdb", "store")
 
 # Those that name no SPDX identifier in their metadata, or not one alone. Read in their licence files.
 BY_HAND = {

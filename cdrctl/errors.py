@@ -11,8 +11,10 @@
     ProviderError            7  the provider refused the request, or sent an unknown response
       DriftError             7  records do not match the known columns, and --strict was given
     OutputError              8  the output cannot be written
+      StoreError         4 5 6  the object store of an archive: permission, busy or out of reach, settings
     NoRecordsError           9  no records, and --fail-if-empty was given
     LockedError             11  another run holds the lock
+      ConflictError         11  another run wrote the same object of a store at the same time
 
 An interrupted run exits with 130 and has no class here: it is KeyboardInterrupt.
 """
@@ -120,6 +122,14 @@ class OutputError(CdrctlError):
     exit_code = 8
 
 
+class StoreError(OutputError):
+    """The object store of an archive cannot be used; the exit code is that of the same failure of a provider."""
+
+    def __init__(self, message: str, *, exit_code: int, said: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, said=said, hint=hint)
+        self.exit_code = exit_code
+
+
 class NoRecordsError(CdrctlError):
     """There are no records, and --fail-if-empty was given."""
 
@@ -130,6 +140,10 @@ class LockedError(CdrctlError):
     """Another run holds the lock."""
 
     exit_code = 11
+
+
+class ConflictError(LockedError):
+    """Another run wrote the same object of a store at the same time."""
 
 
 class Message(str):

@@ -32,7 +32,7 @@ CLASSIFIED = {
     "Mozilla Public License 2.0 (MPL 2.0)": {"MPL-2.0"},
     "Python Software Foundation License": {"PSF-2.0"},
 }
-EXTRAS = ("keyring", "parquet", "xlsx", "duckdb")
+EXTRAS = ("keyring", "parquet", "xlsx", "duckdb", "store")
 BOUNDS = {"<", "<=", "==", "===", "~="}
 
 

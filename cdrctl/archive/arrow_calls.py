@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 from cdrctl.archive.arrow_views import FORMAT, PROVIDER, LazyDataset, of_day, possible
 from cdrctl.archive.calls_legs import Span
 from cdrctl.archive.calls_view import VIEW, CallDays, CallScan
+from cdrctl.archive.opening import local_file
 from cdrctl.archive.views import DAY, PROFILE, row_schema
 from cdrctl.errors import OutputError
 from cdrctl.records.columns import EXTRA
@@ -88,7 +89,7 @@ class CallsDataset(LazyDataset):
     def _parquet_batches(self, days: CallDays, names: list[str], condition: Any) -> Iterator[Any]:
         """Yield the stored calls of a day; if another run replaces them meanwhile, they are joined instead."""
         assert days.content is not None  # noqa: S101 - it is stored
-        with pa.OSFile(str(days.path)) as file:
+        with pa.OSFile(local_file(days.path)) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == days.content.sha256:
                 file.seek(0)
                 constants = (ds.field(PROFILE) == days.profile) & (ds.field(DAY) == pa.scalar(days.stored))

@@ -22,6 +22,7 @@ from cdrctl.archive.columnar import EXACT
 from cdrctl.archive.files import is_written
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.layout2 import START
+from cdrctl.archive.opening import local_file
 from cdrctl.archive.source import ATTEMPTS
 from cdrctl.archive.views import CALL, DAY, OURS, PROFILE, CallName, Day, Scan, View, days_of, pages, row_schema
 from cdrctl.writers.parquet import arrow_batches
@@ -176,7 +177,7 @@ def _opened(day: Day) -> Any:
         OSError: The file cannot be read.
     """
     for _ in range(ATTEMPTS):
-        file = pa.OSFile(str(day.path))
+        file = pa.OSFile(local_file(day.path))
         if is_written(day.source.archive, day.path, hashlib.file_digest(file, "sha256").hexdigest()):
             file.seek(0)
             return file

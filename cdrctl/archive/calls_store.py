@@ -11,7 +11,6 @@ again. So a run may be killed between any two writes.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -25,7 +24,7 @@ from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledger2 import is_retired
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import make_folder, put_in_place, read_file, remove_tree, sync_folder
 from cdrctl.archive.store import (
     DATE,
     PROFILE,
@@ -33,11 +32,9 @@ from cdrctl.archive.store import (
     call_files,
     digest_of,
     is_there,
-    make_folder,
     remove_temporary_files,
     replace_file,
     stage_file,
-    sync_folder,
 )
 from cdrctl.fetchers import PROVIDERS, joins_of
 
@@ -230,7 +227,7 @@ def write_day(archive: Archive, profile: str, day: str, write: Callable[[BinaryI
     make_folder(path.parent)
     remove_temporary_files(path.parent)
     with stage_file(path, write) as (temporary, sha256, size):
-        temporary.replace(path)
+        put_in_place(temporary, path, sha256)
     sync_folder(path.parent)
     return sha256, size
 
@@ -257,7 +254,7 @@ def forget_calls(archive: Archive, profile: str) -> None:
     """
     folder = folder_of(archive, profile)
     if is_there(folder):
-        shutil.rmtree(folder)
+        remove_tree(folder)
         sync_folder(folder.parent)
 
 

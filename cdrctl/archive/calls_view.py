@@ -22,6 +22,7 @@ from cdrctl.archive.calls_store import LegDigests, Marks, StoredDay, current_day
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.opening import local_file
 from cdrctl.archive.source import ArchivedCall, file_events, read_file
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import FIRST_LAYOUT, UNKNOWN
@@ -205,7 +206,7 @@ def stored_rows(path: Path) -> Iterator[list[Any]]:
     Raises:
         OSError: It cannot be read.
     """
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+    with gzip.open(local_file(path)) if path.name.endswith(".gz") else path.open("rb") as file:
         if ".csv" not in path.name:
             for line in file:
                 record = json.loads(line)

@@ -30,7 +30,7 @@ from cdrctl.archive.layout2 import HIDDEN, READINGS
 from cdrctl.archive.ledger import FileEntry, KeptCall, lock, lock_file
 from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import etag_of, make_folder, read_file
 from cdrctl.archive.owner import path_of
 from cdrctl.archive.presence import window_of
 from cdrctl.archive.retired import Retired, write_retired
@@ -48,7 +48,6 @@ from cdrctl.archive.store import (
     day_files,
     default_format,
     is_there,
-    make_folder,
     open_archive,
     remove_temporary_files,
     replace_file,
@@ -309,7 +308,9 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
     job.done.records += found.records
     if stays is None or filed is None or filed.sha256 != file.sha256:
         return stays
-    return stays._replace(sha256=found.sha256, records=found.records, bytes=new_path.stat().st_size)
+    return stays._replace(
+        sha256=found.sha256, records=found.records, bytes=new_path.stat().st_size, etag=etag_of(new_path)
+    )
 
 
 def _load(archive: Archive, path: Path) -> DayFile | None:

@@ -21,6 +21,7 @@ from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
 from cdrctl.archive.merge import Counts, call_traits
+from cdrctl.archive.opening import etag_of
 from cdrctl.archive.options import selects_alike
 from cdrctl.archive.spool import Merged, Spool
 from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, writing_archive
@@ -397,7 +398,7 @@ def _save(
     new = NewDay(columns, header, rows, result.records, readings, before, not result.changed, responses, lateness)
     sha256, size = save(archive, path, new)
     relative = path.relative_to(archive.folder).as_posix()
-    return FileEntry(source.profile, source.call.name, day, relative, sha256, result.records, size)
+    return FileEntry(source.profile, source.call.name, day, relative, sha256, result.records, size, etag_of(path))
 
 
 def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:

@@ -25,19 +25,10 @@ from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledger2 import JsonLedger, day_of
 from cdrctl.archive.ledgers import RUNS, call_lock, creation_lock
 from cdrctl.archive.numbers import SHARED, Matches, is_same, numbers_in
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import etag_of, make_folder, read_file
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.status import call_of
-from cdrctl.archive.store import (
-    ASIDE,
-    DATE,
-    Archive,
-    call_files,
-    make_folder,
-    remove_temporary_files,
-    replace_file,
-    writing_archive,
-)
+from cdrctl.archive.store import ASIDE, DATE, Archive, call_files, remove_temporary_files, replace_file, writing_archive
 from cdrctl.errors import LockedError
 from cdrctl.fetchers import Call
 from cdrctl.windows import rfc3339
@@ -158,7 +149,9 @@ def _rewrite(archive: Archive, kept: KeptCall, path: Path, file: DayFile, keys: 
 
 def _entry(archive: Archive, kept: KeptCall, path: Path, sha256: str, records: int) -> FileEntry:
     relative = path.relative_to(archive.folder).as_posix()
-    return FileEntry(kept.profile, kept.call, day_of(path), relative, sha256, records, path.stat().st_size)
+    return FileEntry(
+        kept.profile, kept.call, day_of(path), relative, sha256, records, path.stat().st_size, etag_of(path)
+    )
 
 
 def _store_count(archive: Archive, number: ErasedNumber, kept: KeptCall, day: str, count: int) -> None:

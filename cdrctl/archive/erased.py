@@ -22,9 +22,9 @@ from msgspec import Struct, field
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import Entry, aware, milliseconds
 from cdrctl.archive.numbers import LONGEST, SHARED, Matches, has_number
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import make_folder, read_file
 from cdrctl.archive.records import record_reader
-from cdrctl.archive.store import Archive, make_folder, remove_temporary_files, replace_file, writing_archive
+from cdrctl.archive.store import Archive, remove_temporary_files, replace_file, writing_archive
 from cdrctl.errors import OutputError
 from cdrctl.fetchers import Call
 from cdrctl.windows import rfc3339

@@ -6,7 +6,6 @@ that it is gone at once, and is removed. A run that is killed in between is fini
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from cdrctl.archive.calls_store import forget_calls, stored_profiles
 from cdrctl.archive.erased import read_erased, write_erased
 from cdrctl.archive.ledger2 import FOLDER, JsonLedger
 from cdrctl.archive.ledgers import RUNS, call_lock, creation_lock
-from cdrctl.archive.store import PROFILE, Archive, is_there, sync_folder, writing_archive
+from cdrctl.archive.opening import remove_tree, sync_folder
+from cdrctl.archive.places import StoredPath
+from cdrctl.archive.store import PROFILE, Archive, is_there, writing_archive
 
 _LEAVING = "leaving-"
 
@@ -63,7 +64,7 @@ def forget(archive: Archive, ledger: JsonLedger, profile: str) -> None:
             _remove_folder(archive, profile)
             _remove_counts(archive, profile)
             if is_there(ledgers):
-                shutil.rmtree(ledgers)
+                remove_tree(ledgers)
                 sync_folder(ledgers.parent)
 
 
@@ -73,6 +74,9 @@ def _remove_folder(archive: Archive, profile: str) -> None:
     for _ in range(2):  # what a run that was killed has left, then what is there now
         _remove_tree(leaving)
         if is_there(folder):
+            if isinstance(folder, StoredPath):  # a store cannot rename
+                remove_tree(folder)
+                continue
             folder.rename(leaving)
             sync_folder(archive.folder)
     _remove_tree(leaving)
@@ -80,7 +84,7 @@ def _remove_folder(archive: Archive, profile: str) -> None:
 
 def _remove_tree(folder: Path) -> None:
     if is_there(folder):
-        shutil.rmtree(folder)
+        remove_tree(folder)
         sync_folder(folder.parent)
 
 

@@ -20,14 +20,13 @@ from typing import Any
 from cdrctl.archive.dayfile import Contents, DayFile, Row, file_in_memory, rows_of
 from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index, read_whose
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import make_folder, read_file
 from cdrctl.archive.store import (
     check_unchanged,
     compress,
     content_of,
     digest,
     digest_of,
-    make_folder,
     remove_temporary_files,
     replace_file,
     set_aside,

@@ -11,14 +11,16 @@ A file without an entry was changed by another program.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from io import BufferedReader, RawIOBase
 from itertools import chain, islice
 from pathlib import Path
@@ -29,17 +31,26 @@ from cdrctl.archive.dayfile import Contents, DayFile, NewDay, Part, RecoveredFil
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.lateness import lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
-from cdrctl.archive.opening import open_file, read_file
+from cdrctl.archive.opening import (
+    etag_of,
+    known_digest,
+    local_file,
+    make_folder,
+    open_file,
+    put_in_place,
+    read_file,
+    see_again,
+    sync_folder,
+)
+from cdrctl.archive.places import StoredPath
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
     check_unchanged,
     digest_of,
-    make_folder,
     remove_temporary_files,
     replace_file,
     set_aside,
     stage_file,
-    sync_folder,
     whose_in,
 )
 from cdrctl.errors import ConfigurationError, IncompleteError
@@ -54,6 +65,10 @@ HIDDEN = "_"
 KEY, START, GONE_AT = "_key", "_start", "_gone_at"
 OURS = (KEY, START, GONE_AT)
 """The columns of the archive itself."""
+
+SHARED_FOR, MOST_SHARED = timedelta(days=1), 8
+"""How long, and how many, entries of other runs stay in the readings of a file in a store."""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 LINES = 256
 """How many lines are written at once."""
@@ -73,15 +88,18 @@ def load(path: Path) -> DayFile | None:
     Raises:
         OSError: It cannot be read.
     """
-    return _load(path) or _load(path)
+    found = _load(path)
+    if found is None and isinstance(path, StoredPath) and path.exists():
+        see_again(path)
+    return found or _load(path)
 
 
 def _load(path: Path) -> DayFile | None:
     try:
         opened = _OpenFile(path)
+        sha256 = opened.digest()
     except FileNotFoundError:
         return None
-    sha256 = hashlib.file_digest(opened.file, "sha256").hexdigest()
     known = written_contents(path).get(sha256)
     if known is None:
         return None
@@ -92,13 +110,30 @@ def _load(path: Path) -> DayFile | None:
 
 
 class _OpenFile:
-    """A file that is closed when nobody reads it any more."""
+    """A file that is closed when nobody reads it any more. An object is downloaded when its rows are read."""
 
     def __init__(self, path: Path) -> None:
-        self.file: BufferedReader = open_file(path)
+        self._path = path
+        self._etag, self._known = etag_of(path), known_digest(path)
+        self._file: BufferedReader | None = None if self._known is not None else open_file(path)
+
+    @property
+    def file(self) -> BufferedReader:
+        """The open file: of an object, the version whose digest is known.
+
+        Raises:
+            ConflictError: Another run has replaced the object.
+        """
+        if self._file is None:
+            self._file = open(local_file(self._path, self._etag), "rb")  # noqa: SIM115, PTH123 - see __del__
+        return self._file
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the file."""
+        return self._known or hashlib.file_digest(self.file, "sha256").hexdigest()
 
     def __del__(self) -> None:
-        if hasattr(self, "file"):
+        if getattr(self, "_file", None) is not None:
             self.file.close()
 
 
@@ -130,12 +165,17 @@ def contents_of(path: Path) -> Contents | None:
     Raises:
         OSError: It cannot be read.
     """
-    return _contents(path) or _contents(path)  # a sync may have replaced it between its digest and its readings
+    found = _contents(path)
+    if found is None:  # a sync may have replaced it between its digest and its readings
+        see_again(path)
+    return found or _contents(path)
 
 
 def _contents(path: Path) -> Contents | None:
-    with open_file(path) as file:
-        return written_contents(path).get(hashlib.file_digest(file, "sha256").hexdigest())
+    sha256 = digest_of(path)
+    if sha256 is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return written_contents(path).get(sha256)
 
 
 def deleted_contents(path: Path) -> Contents | None:
@@ -178,9 +218,10 @@ def _replace(path: Path, temporary: Path | None, there: str | None, new: Content
     """Write the readings of a new file, and give it its name; then the old file has no readings any more."""
     _update_sidecar(path, there, new)
     if there != new.sha256 and temporary is not None:
-        temporary.replace(path)
+        put_in_place(temporary, path, new.sha256)
         sync_folder(path.parent)
-        _update_sidecar(path, new.sha256, new)
+        if not isinstance(path, StoredPath):
+            _update_sidecar(path, new.sha256, new)
 
 
 def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
@@ -412,13 +453,30 @@ def _count(value: Any) -> int:
 
 
 def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
-    """Write the entry of the file that is there, which it has already, and that of the file that takes its place."""
+    """Write the entry of the file that is there, which it has already, and that of the file that takes its place.
+
+    In a store, other entries stay for a day: another run may have written one, and be about to write its file.
+    """
     known = written_contents(path)
     wanted = {new.sha256: new}
     if there is not None and there != new.sha256 and there in known:
         wanted[there] = known[there]
+    if isinstance(path, StoredPath):
+        wanted |= {one.sha256: one for one in _recent(known.values(), new) if one.sha256 not in wanted}
     if known != wanted:
         _write_sidecar(path, wanted)
+
+
+def _recent(known: Iterable[Contents], new: Contents) -> list[Contents]:
+    """Return the entries that were made within a day of a new one, the newest first, and not more than some."""
+    at = _read_at(new)
+    recent = [one for one in known if abs(_read_at(one) - at) < SHARED_FOR]
+    return sorted(recent, key=_read_at, reverse=True)[:MOST_SHARED]
+
+
+def _read_at(contents: Contents) -> datetime:
+    """Return when the newest reading of a file was made; long ago if there is none."""
+    return max((one.read_at for one in contents.readings if one.read_at is not None), default=_LONG_AGO)
 
 
 def _write_sidecar(path: Path, files: Mapping[str, Contents]) -> None:

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS files (
 
 
 class FileEntry(NamedTuple):
-    """The ledger's entry of a day's file; the path is relative to the archive's folder."""
+    """The ledger's entry of a day's file; the path is relative to the archive's folder; the tag is an object's."""
 
     profile: str
     call: str
@@ -58,6 +58,7 @@ class FileEntry(NamedTuple):
     sha256: str
     records: int
     bytes: int
+    etag: str = ""
 
 
 class KeptCall(Struct, frozen=True):

@@ -10,7 +10,6 @@ files beside the records.
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -29,7 +28,7 @@ from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
 from cdrctl.archive.ledger_days import day_text, file_entry, parse_ledger, read_day, text_of
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import etag_of, make_folder, names_in, read_file
 from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
     CALL,
@@ -39,7 +38,6 @@ from cdrctl.archive.store import (
     Archive,
     call_files,
     deleted_files,
-    make_folder,
     remove_temporary_files,
     replace_file,
     write_hint,
@@ -250,7 +248,7 @@ def _names_in(folder: Path) -> list[str]:
         OutputError: It cannot be read.
     """
     try:
-        return os.listdir(folder)  # noqa: PTH208 - a path for each name would cost more
+        return names_in(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -359,7 +357,9 @@ def ledger_from_files(archive: Archive, profile: str, call: str, *, with_deleted
             result.readings[day] = told.readings
             result.lateness |= {} if told.lateness is None else {day: told.lateness}
             size = path.stat().st_size
-            result.files[day] = file_entry(archive, (profile, call, day), told.sha256, told.records, size)
+            result.files[day] = file_entry(
+                archive, (profile, call, day), told.sha256, told.records, size, etag_of(path)
+            )
         if with_deleted:
             _add_deleted_days(archive, profile, call, result)
     except OSError as error:

@@ -44,6 +44,7 @@ class _PlainFile(msgspec.Struct):
     sha256: str
     records: int
     bytes: int
+    etag: str = ""
 
 
 class _PlainDay(msgspec.Struct):
@@ -98,7 +99,7 @@ def read_day(
     except msgspec.MsgspecError:  # a lone surrogate, or a damaged value
         return _read_day_slowly(archive, names, json.loads(bytes(text)))
     file = plain.file
-    entry = None if file is None else _checked_entry(archive, names, file.sha256, file.records, file.bytes)
+    entry = None if file is None else _checked_entry(archive, names, file.sha256, file.records, file.bytes, file.etag)
     return [_reading(one) for one in plain.readings], entry, lateness_of(plain.lateness)
 
 
@@ -129,10 +130,12 @@ def _read_day_slowly(
     for value in (records, size):
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"not a number of records or of bytes: {value!r}")
-    return readings, _checked_entry(archive, names, sha256, records, size), late
+    return readings, _checked_entry(archive, names, sha256, records, size, text_of(file.get("etag", ""))), late
 
 
-def _checked_entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
+def _checked_entry(
+    archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int, etag: str
+) -> FileEntry:
     day = names[2]
     if records < 0 or size < 0:
         raise ValueError(f"not a number of records or of bytes: {min(records, size)}")
@@ -140,10 +143,12 @@ def _checked_entry(archive: Archive, names: tuple[str, str, str], sha256: str, r
         raise ValueError(f"not the name of a day: {day!r}")
     if "\0" in sha256:
         raise TypeError(f"not text: {sha256!r}")
-    return file_entry(archive, names, sha256, records, size)
+    return file_entry(archive, names, sha256, records, size, etag)
 
 
-def file_entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
+def file_entry(
+    archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int, etag: str = ""
+) -> FileEntry:
     """Return the entry of a day's file.
 
     Args:
@@ -152,10 +157,11 @@ def file_entry(archive: Archive, names: tuple[str, str, str], sha256: str, recor
         sha256: The digest of the file.
         records: How many records it has.
         size: How many bytes it has.
+        etag: The tag of the object, if the archive is in a store.
     """
     profile, call, day = names
     path = f"{PROFILE}{profile}/{CALL}{call}/{DATE}{day}/cdrs.{archive.form}"  # quicker than archive.path()
-    return FileEntry(profile, call, day, path, sha256, records, size)
+    return FileEntry(profile, call, day, path, sha256, records, size, etag)
 
 
 def text_of(value: Any) -> str:
@@ -174,6 +180,8 @@ def day_text(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lat
     plain: dict[str, Any] = {"readings": [plain_reading(one) for one in readings]}
     if entry is not None:
         plain["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
+        if entry.etag:
+            plain["file"]["etag"] = entry.etag
     if lateness is not None:
         plain["lateness"] = plain_lateness(lateness)
     return json.dumps(plain, separators=_TIGHT).encode()

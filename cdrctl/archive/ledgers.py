@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cdrctl.archive.ledger import NAME, Ledger, lock_file
 from cdrctl.archive.ledger2 import JsonLedger, ledger_path
-from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, is_there, make_folder, writing_archive
+from cdrctl.archive.opening import make_folder
+from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, is_there, writing_archive
 
 AnyLedger = Ledger | JsonLedger
 

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TypeGuard
 
 from cdrctl.archive.ledgers import AnyLedger
-from cdrctl.archive.opening import read_file
+from cdrctl.archive.opening import make_folder, read_file
 from cdrctl.archive.store import (
     CALL,
     FIRST_LAYOUT,
     PROFILE,
     Archive,
-    make_folder,
     remove_temporary_files,
     replace_file,
     writing_archive,

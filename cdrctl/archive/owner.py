@@ -15,16 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdrctl.archive.opening import read_file
-from cdrctl.archive.store import (
-    FIRST_LAYOUT,
-    LAYOUT,
-    Archive,
-    make_folder,
-    remove_temporary_files,
-    replace_file,
-    writing_archive,
-)
+from cdrctl.archive.opening import make_folder, read_file
+from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, remove_temporary_files, replace_file, writing_archive
 from cdrctl.errors import ConfigurationError, OutputError
 
 NAMES = {FIRST_LAYOUT: "account.json", LAYOUT: "_account.json"}

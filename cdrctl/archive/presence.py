@@ -5,9 +5,11 @@ Only the size of a file is looked at, which costs as little as whether it is the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,6 +19,8 @@ from cdrctl.archive.files import contents_of, other_owner
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
+from cdrctl.archive.opening import etag_of, learn_digest
+from cdrctl.archive.places import StoredPath
 from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, size_of, writing_archive
 from cdrctl.errors import ConfigurationError
 from cdrctl.export.rows import Log
@@ -66,10 +70,13 @@ def check_files(
     Raises:
         OutputError: A file cannot be examined.
     """
-    found, folder = Presence(), str(archive.folder)
-    readings = ledger.readings(*names)
+    found, folder = Presence(), archive.folder
+    readings, place = ledger.readings(*names), os.fspath(folder)
     for entry in ledger.files(*names):
-        size = size_of(f"{folder}/{entry.path}")
+        if isinstance(folder, StoredPath):
+            size = _size_in_store(folder / entry.path, entry)
+        else:
+            size = size_of(f"{place}/{entry.path}")
         if size == entry.bytes:
             continue
         if size == NOT_A_FILE:
@@ -85,6 +92,17 @@ def check_files(
     for day, why in found.faults.items():
         log("warning", f"{day}: {why}; restore it, or accept that with cdrctl verify --rebuild")
     return found
+
+
+def _size_in_store(path: Path, entry: FileEntry) -> int | None:
+    """Return the size of an object; NOT_A_FILE if it is another version than that of the ledger; None without one."""
+    size, etag = path.stat().st_size if path.is_file() else None, etag_of(path)
+    if size is None or not entry.etag:
+        return size
+    if etag != entry.etag:
+        return NOT_A_FILE
+    learn_digest(path, etag, entry.sha256)  # the version that was written: it need not be downloaded
+    return size
 
 
 def _check_deleted(
@@ -130,7 +148,9 @@ def _check_changed(
         return
     if contents is not None:
         known = with_attempts(contents.readings, told)
-        now_there = entry._replace(sha256=contents.sha256, records=contents.records, bytes=path.stat().st_size)
+        now_there = entry._replace(
+            sha256=contents.sha256, records=contents.records, bytes=path.stat().st_size, etag=etag_of(path)
+        )
         ledger.write(entry.profile, entry.call, entry.day, known, now_there, now)
         return
     whole = None if entry.day == UNKNOWN else window_of(archive, entry.day)

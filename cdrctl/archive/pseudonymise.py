@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -20,6 +19,7 @@ from cdrctl.archive.index import reading_archive
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledger2 import FOLDER, CallLedger, day_of, write_ledger
 from cdrctl.archive.ledgers import RUNS, creation_lock, open_ledger
+from cdrctl.archive.opening import etag_of, remove_tree
 from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.retired import Retired, write_retired
@@ -115,7 +115,7 @@ def _remove_copy(target: Path) -> None:
     remove_temporary_files(target / RUNS)
     for folder in [*target.glob(f"{PROFILE}*"), target / FOLDER]:
         if is_there(folder):
-            shutil.rmtree(folder)
+            remove_tree(folder)
 
 
 def _copy_call(old: Archive, new: Archive, kept: KeptCall, names: Pseudonyms, told: CallLedger, done: Copied) -> None:
@@ -161,7 +161,7 @@ def _copy_day(
             target.parent.rmdir()
         return None
     name = target.relative_to(new.folder).as_posix()
-    return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, file.records, size)
+    return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, file.records, size, etag_of(target))
 
 
 def _pseudonymised(call: Call, file: DayFile, names: Pseudonyms) -> Iterator[Row]:

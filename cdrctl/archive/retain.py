@@ -17,7 +17,8 @@ from cdrctl.archive.intervals import is_dated_after
 from cdrctl.archive.layout2 import READINGS
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledger2 import JsonLedger, is_retired, ledger_path
-from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, remove_temporary_files, sync_folder, writing_archive
+from cdrctl.archive.opening import sync_folder
+from cdrctl.archive.store import DATE, UNKNOWN, Archive, is_there, remove_temporary_files, writing_archive
 from cdrctl.errors import ConfigurationError
 
 CLOCK_DOUBT = timedelta(days=7)

@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from cdrctl.archive.index import aware
-from cdrctl.archive.opening import read_file
-from cdrctl.archive.store import Archive, make_folder, remove_temporary_files, replace_file
+from cdrctl.archive.opening import make_folder, read_file
+from cdrctl.archive.store import Archive, remove_temporary_files, replace_file
 from cdrctl.errors import OutputError
 from cdrctl.windows import rfc3339
 

@@ -30,7 +30,17 @@ from msgspec import Struct
 from cdrctl import windows
 from cdrctl.archive import settings
 from cdrctl.archive.index import reading_archive
-from cdrctl.archive.opening import open_file, read_file
+from cdrctl.archive.opening import (
+    folders_in,
+    known_digest,
+    link_file,
+    make_folder,
+    open_file,
+    put_in_place,
+    read_file,
+    sync_folder,
+)
+from cdrctl.archive.places import StoredPath
 from cdrctl.archive.settings import Settings, read_settings, settings_text
 from cdrctl.errors import IncompleteError, OutputError, UsageError
 from cdrctl.writers.access import keep_access
@@ -110,7 +120,13 @@ def open_archive(folder: Path) -> Archive:
         UsageError: There is none, or its archive.toml cannot be used.
     """
     try:
-        return Archive(folder, read_settings(folder / settings.NAME))
+        found = Archive(folder, read_settings(folder / settings.NAME))
+        if found.layout == FIRST_LAYOUT and isinstance(folder, StoredPath):
+            raise UsageError(
+                f"the archive in {folder} has the first layout, which needs a folder",
+                hint="copy it to a folder, and from there into a store with: cdrctl archive convert",
+            )
+        return found
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
@@ -189,28 +205,6 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents for its owner alone, durably."""
-    missing = [folder, *folder.parents]
-    missing = [one for one in missing if not one.exists()]
-    for one in reversed(missing):
-        with suppress(FileExistsError):
-            one.mkdir(mode=0o700)
-        sync_folder(one.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk; does nothing where folders cannot be opened (Windows)."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -> Iterator[tuple[Path, str, int]]:
     """Write a temporary file beside a path, and yield it with its digest and size; remove it unless it was renamed.
@@ -223,7 +217,8 @@ def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -
         write: Writes the content.
         whose: A part of the temporary file's name by which `remove_temporary_files` tells it from those of other runs.
     """
-    old = path.stat() if path.exists() else None
+    stored = isinstance(path, StoredPath)
+    old = path.stat() if not stored and path.exists() else None
     descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
@@ -232,7 +227,8 @@ def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -
             file.flush()
             if old is not None:
                 keep_access(file.fileno(), path, old)
-            os.fsync(file.fileno())
+            if not stored:
+                os.fsync(file.fileno())
             size = file.tell()
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -258,7 +254,7 @@ def replace_file(path: Path, content: bytes, whose: str = "") -> None:
         out.write(content)
 
     with stage_file(path, write, whose) as (temporary, _, _):
-        temporary.replace(path)
+        put_in_place(temporary, path)
     sync_folder(path.parent)
 
 
@@ -347,8 +343,7 @@ def _files_in(folder: Path, form: str, unreadable: Callable[[OSError], None] | N
 
 def _folders(folder: Path, unreadable: Callable[[OSError], None] | None, prefix: str) -> list[Path]:
     try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(one.path) for one in entries if one.name.startswith(prefix) and one.is_dir())
+        return folders_in(folder, prefix)
     except OSError as error:
         if unreadable is None:
             raise
@@ -387,7 +382,7 @@ def set_aside(path: Path, prefix: str = "") -> Path:
         if digest_of(aside) == content:  # left by a run that was killed after this step
             return aside
         try:
-            os.link(path, aside)
+            link_file(path, aside)
         except FileExistsError:
             continue
         except OSError:  # a file system without links
@@ -402,7 +397,7 @@ def set_aside(path: Path, prefix: str = "") -> Path:
 def _copy(path: Path, new: Path) -> None:
     """Copy a file durably under a new name."""
     with open_file(path) as file, stage_file(new, lambda out: shutil.copyfileobj(file, out)) as (temporary, _, _):
-        temporary.replace(new)
+        put_in_place(temporary, new)
 
 
 def is_there(path: Path) -> bool:
@@ -442,6 +437,8 @@ def content_of(path: Path) -> bytes | None:
 
 def digest_of(path: Path) -> str | None:
     """Return the SHA-256 of a file in hexadecimal digits, or None if it does not exist."""
+    if (known := known_digest(path)) is not None:
+        return known
     try:
         with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -457,5 +454,7 @@ def compress(text: bytes) -> bytes:
 
 def remove_temporary_files(folder: Path, whose: str = "") -> None:
     """Remove the temporary files of a run that was killed; no other run can own them, because this one has the lock."""
+    if isinstance(folder, StoredPath):  # a store gets whole objects under their own names only
+        return
     for one in folder.glob(f"{_TEMPORARY}{whose}*.part"):
         one.unlink(missing_ok=True)

@@ -12,18 +12,10 @@ from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of, deleted_contents, other_owner
 from cdrctl.archive.intervals import Reading, replan, with_attempts
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
+from cdrctl.archive.opening import etag_of, sync_folder
 from cdrctl.archive.owner import owner_of
 from cdrctl.archive.presence import window_of
-from cdrctl.archive.store import (
-    FIRST_LAYOUT,
-    UNKNOWN,
-    Archive,
-    day_files,
-    deleted_files,
-    digest_of,
-    is_there,
-    sync_folder,
-)
+from cdrctl.archive.store import FIRST_LAYOUT, UNKNOWN, Archive, day_files, deleted_files, digest_of, is_there
 from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
 
 _Names = tuple[str, str, str]
@@ -140,7 +132,10 @@ def _day_of_file(archive: Archive, path: Path, before: _Old) -> tuple[_Day, Diff
     found = contents_of(archive, path)
     told, filed = before.readings.get(names, []), before.files.get(names)
     if found is not None:
-        return (with_attempts(found.readings, told), FileEntry(*names, relative, sha256, found.records, size)), None
+        return (
+            with_attempts(found.readings, told),
+            FileEntry(*names, relative, sha256, found.records, size, etag_of(path)),
+        ), None
     if filed is not None and filed.sha256 == sha256:
         return (told, filed), Difference(relative, "has lost its hidden index")
     whole = window_of(archive, names[2])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdrctl.archive.places import place_of
 from cdrctl.cli.archive_calls import marks_of_archived, refresh_calls
 from cdrctl.cli.calendar import json_list, write_text
 from cdrctl.cli.commands import command
@@ -159,7 +159,7 @@ def fill(
 
     selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "fill", into, Reports(status, metrics, ping)) as run:
-        archive_in(Path(into))
+        archive_in(place_of(into))
         run_sync(
             opened, selection, Wanted(into, call, shrink=allow_shrink, adopt=adopt, only_holes=True, parallel=jobs), run
         )
@@ -182,7 +182,7 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     from cdrctl.archive.store import FIRST_LAYOUT, open_archive
 
     started = time.monotonic()
-    archive = open_archive(Path(into))
+    archive = open_archive(place_of(into))
     with lock(archive.folder, to_write=rebuild) if archive.layout == FIRST_LAYOUT else nullcontext():
         files, differences = _compare(opened, archive, rebuild=rebuild)
     clean = opened.reporter.clean
@@ -275,7 +275,7 @@ def plan(
     from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 
     selection = group_selection(profile, tag, excluded, shard, every=all)
-    plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, sweep, tz)
+    plans = make_plans(opened, selection, place_of(into) if into else None, call, since, lookback, sweep, tz)
     if opened.process.stdout_is_terminal:
         text = "".join(map(describe_plan, plans))
     else:

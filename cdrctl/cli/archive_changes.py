@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdrctl.archive.places import place_of
 from cdrctl.cli.options import option
 from cdrctl.cli.prompts import confirm
 from cdrctl.cli.run import Session
@@ -35,7 +35,7 @@ def open_to_change(into: str) -> Iterator[tuple[Archive, JsonLedger]]:
     from cdrctl.archive.ledger2 import JsonLedger
     from cdrctl.archive.store import FIRST_LAYOUT, open_archive
 
-    archive = open_archive(Path(into))
+    archive = open_archive(place_of(into))
     if archive.layout == FIRST_LAYOUT:
         raise UsageError(
             "the archive was created by an older version, and this needs the present layout",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
+from cdrctl.archive.places import place_of
 from cdrctl.cli.calendar import write_text
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import refuse_dry_run
@@ -46,7 +46,7 @@ def convert(opened: Session, *, old: str, new: str, form: str | None) -> None:
     check_format(form)
     opened.reporter.data_elsewhere = True
     opened.reporter.left_behind = "finished days are kept; run it again to go on"
-    done = convert_archive(Path(old), Path(new), form, lambda text: opened.reporter.log("result", text))
+    done = convert_archive(place_of(old), place_of(new), form, lambda text: opened.reporter.log("result", text))
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in done.left))
     if done.already:

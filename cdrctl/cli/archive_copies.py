@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from cdrctl.archive.places import place_of
 from cdrctl.cli.calendar import write_text
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import refuse_dry_run
@@ -44,7 +45,7 @@ def pseudonymise(opened: Session, *, folder: str, copy: str, key_file: str | Non
     key = secrets.token_bytes(KEY_BYTES) if key_file is None else _key(Path(key_file), KEY_BYTES)
     opened.reporter.data_elsewhere = True
     opened.reporter.left_behind = f"{copy} is incomplete: run this again"
-    done = copy_archive(Path(folder), Path(copy), key, lambda text: opened.reporter.log("result", text))
+    done = copy_archive(place_of(folder), place_of(copy), key, lambda text: opened.reporter.log("result", text))
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in done.left))
     opened.reporter.summary({"calls": done.calls, "days": done.days, "records": done.records, "left": len(done.left)})

@@ -6,10 +6,10 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
+from cdrctl.archive.places import place_of
 from cdrctl.cli.archived import CALLS, PROFILES, archived
 from cdrctl.cli.calendar import about_coverage, calendar_key, calendar_text, coverage_line, write_text
 from cdrctl.cli.commands import command
@@ -77,7 +77,7 @@ def coverage(
 
     if check and lateness:
         raise UsageError("--check and --lateness show different things", hint="leave one of them out")
-    archive = open_archive(Path(into))
+    archive = open_archive(place_of(into))
     bounds = _read_bounds(archive, since, until, the_clock(opened).now())
     found = archived(opened, archive, profile, call)
     _note_not_offered(opened, archive, profile, call)

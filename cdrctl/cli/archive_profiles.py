@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdrctl.archive.places import place_of
 from cdrctl.cli.archive_changes import INTO, YES, agreed, open_to_change
 from cdrctl.cli.archived import check_names
 from cdrctl.cli.commands import command
@@ -41,7 +41,7 @@ def adopt(opened: Session, *, profile: str, into: str) -> None:
     from cdrctl.archive.ledgers import call_lock, open_ledger
     from cdrctl.archive.store import FIRST_LAYOUT, open_archive
 
-    archive = open_archive(Path(into))
+    archive = open_archive(place_of(into))
     parts = selected_parts(opened, Selection([profile], how="PROFILE"))
     with ExitStack() as stack:
         if archive.layout == FIRST_LAYOUT:

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from msgspec import Struct
 
 from cdrctl import windows
+from cdrctl.archive.places import place_of
 from cdrctl.archive.store import check_format
 from cdrctl.cli.archive_jobs import Job, jobs_for, warn_of_unknown_profiles
 from cdrctl.cli.archive_summary import are_many, conclude, report, requests_of
@@ -59,7 +59,7 @@ class Wanted(Struct, frozen=True):
 
 def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -> None:
     """Bring an archive up to date, and report at the end what was done; `run` is filled in for its reports."""
-    started, into = time.monotonic(), Path(wanted.into)
+    started, into = time.monotonic(), place_of(wanted.into)
     check_format(wanted.form)
     back, again = (windows.duration(one) if one is not None else None for one in (wanted.lookback, wanted.sweep))
     zone, now = windows.zone(wanted.tz or "UTC"), the_clock(session).now()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows
+from cdrctl.archive.places import place_of
 from cdrctl.cli.archived import CALLS, PROFILES, archived
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import the_clock
@@ -65,7 +65,7 @@ def status(
     age = windows.duration(max_age) if max_age is not None else None
     form = form or ("table" if opened.process.stdout_is_terminal else "json")
     _check_format(opened, form)
-    archive, now = open_archive(Path(into)), the_clock(opened).now()
+    archive, now = open_archive(place_of(into)), the_clock(opened).now()
     found = [call_status(one, now) for one in archived(opened, archive, profile, call)]
     _write(opened, archive, form, found)
     if age is not None:

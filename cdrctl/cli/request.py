@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from msgspec.structs import replace
 
 from cdrctl import windows, writers
+from cdrctl.archive.places import place_of
 from cdrctl.cli.output_options import COMMON_SHOWN, check_place
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, did_you_mean
@@ -109,7 +110,7 @@ def read_source(folder: str | None, schema: SchemaName) -> Path | None:
             "--schema raw needs the provider: an archive keeps typed records, not those that the provider sent",
             hint="use --schema native, or leave --from out",
         )
-    return Path(folder)
+    return place_of(folder)
 
 
 def read_format(session: Session, form: str | None, path: str | None, schema: str, *, template: str | None) -> str:

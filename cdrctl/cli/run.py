@@ -118,6 +118,11 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
         reporter.stop_if_blocked()
         reporter.log("warning", f"interrupted; {reporter.left_behind}")
         return INTERRUPTED
+    finally:
+        if "cdrctl.archive.mirror" in sys.modules:
+            from cdrctl.archive.places import close_mirrors
+
+            close_mirrors()
 
 
 def _code_of(end: CdrctlError | BrokenPipeError | Exit, reporter: Reporter) -> int:

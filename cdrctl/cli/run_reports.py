@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from cdrctl import __version__
+from cdrctl.archive.places import place_of
 from cdrctl.cli import signals
 from cdrctl.cli.connecting import refuse_dry_run, the_clock
 from cdrctl.cli.options import option
@@ -97,7 +98,7 @@ def reported(session: Session, command: str, folder: str, reports: Reports) -> I
     """
     url = _checked_url(session, reports.ping) if reports.ping is not None else None
     reporter = _RunReporter(session, reports, url)
-    run = Run(command, Path(folder), the_clock(session).now())
+    run = Run(command, place_of(folder), the_clock(session).now())
     try:
         refuse_dry_run(session)
         reporter.ping("start", {})

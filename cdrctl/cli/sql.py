@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from cdrctl import windows, writers
+from cdrctl.archive.places import place_of
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.exporting import conclude, counted
@@ -105,7 +105,7 @@ def sql(opened: Session, *, statement: str | None, source: str, **given: Any) ->
             opened.reporter.log("warning", text)
 
     zone = str(request.window.zone or "UTC")
-    with open_source(Path(source)) as archive:
+    with open_source(place_of(source)) as archive:
         scan = Scan(archive, the_clock(opened).now(), name_of, warn)
         if query is None:
             _write(opened, request, _listing(), tally, started)

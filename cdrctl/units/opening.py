@@ -9,6 +9,7 @@ from pathlib import Path
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.ledger import lock
 from cdrctl.archive.ledgers import AnyLedger, creation_lock, open_ledger
+from cdrctl.archive.opening import make_folder
 from cdrctl.archive.options import call_options_of, calls_of
 from cdrctl.archive.settings import NAME, Settings, read_settings
 from cdrctl.archive.store import (
@@ -16,7 +17,6 @@ from cdrctl.archive.store import (
     Archive,
     check_folder,
     is_there,
-    make_folder,
     open_archive,
     open_or_create,
     writing_archive,

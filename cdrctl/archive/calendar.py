@@ -26,7 +26,7 @@ from cdrctl.archive.intervals import (
 )
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.planning import available_until, is_outdated, retained_since
-from cdrctl.archive.store import NOT_A_FILE, Archive, size_of
+from cdrctl.archive.store import NOT_A_FILE, Archive, sizes_in
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -97,14 +97,14 @@ def _states(
     filed = {one.day: one for one in files if one.profile == kept.profile and one.call == kept.call}
     if kept.begins >= until:
         return
-    folder, lookback = str(archive.folder), call.timing.lookback
+    size_of, lookback = sizes_in(archive.folder), call.timing.lookback
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
         if kept.retired is not None and day < kept.retired:
             yield DayCoverage(name, "retired", 0, (), "")
             continue
         told, entry = known.get(name, ()), filed.get(name)
-        records, size = (0, 0) if entry is None else (entry.records, size_of(f"{folder}/{entry.path}"))
+        records, size = (0, 0) if entry is None else (entry.records, size_of(entry.path))
         if size is None and done_windows(replan_future(told, now)):
             yield DayCoverage(name, "missing", 0, (whole,), "")
         elif entry is not None and size not in {entry.bytes, None, NOT_A_FILE}:

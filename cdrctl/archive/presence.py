@@ -5,7 +5,6 @@ Only the size of a file is looked at, which costs as little as whether it is the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -21,7 +20,7 @@ from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of, learn_digest
 from cdrctl.archive.places import StoredPath
-from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, size_of, writing_archive
+from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, sizes_in, writing_archive
 from cdrctl.errors import ConfigurationError
 from cdrctl.export.rows import Log
 from cdrctl.windows import Window
@@ -71,12 +70,11 @@ def check_files(
         OutputError: A file cannot be examined.
     """
     found, folder = Presence(), archive.folder
-    readings, place = ledger.readings(*names), os.fspath(folder)
+    readings, size_of = ledger.readings(*names), sizes_in(folder)
     for entry in ledger.files(*names):
+        size = size_of(entry.path)
         if isinstance(folder, StoredPath):
-            size = _size_in_store(folder / entry.path, entry)
-        else:
-            size = size_of(f"{place}/{entry.path}")
+            size = _known_size(folder / entry.path, entry, size)
         if size == entry.bytes:
             continue
         if size == NOT_A_FILE:
@@ -94,9 +92,9 @@ def check_files(
     return found
 
 
-def _size_in_store(path: Path, entry: FileEntry) -> int | None:
-    """Return the size of an object; NOT_A_FILE if it is another version than that of the ledger; None without one."""
-    size, etag = path.stat().st_size if path.is_file() else None, etag_of(path)
+def _known_size(path: Path, entry: FileEntry, size: int | None) -> int | None:
+    """Return the size of an object; NOT_A_FILE if it is another version than that of the ledger."""
+    etag = etag_of(path)
     if size is None or not entry.etag:
         return size
     if etag != entry.etag:

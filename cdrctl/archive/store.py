@@ -121,16 +121,16 @@ def open_archive(folder: Path) -> Archive:
     """
     try:
         found = Archive(folder, read_settings(folder / settings.NAME))
-        if found.layout == FIRST_LAYOUT and isinstance(folder, StoredPath):
-            raise UsageError(
-                f"the archive in {folder} has the first layout, which needs a folder",
-                hint="copy it to a folder, and from there into a store with: cdrctl archive convert",
-            )
-        return found
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
         ) from None
+    if found.layout == FIRST_LAYOUT and isinstance(folder, StoredPath):
+        raise UsageError(
+            f"the archive in {folder} has the first layout, which needs a folder",
+            hint="copy it to a folder, and from there into a store with: cdrctl archive convert",
+        )
+    return found
 
 
 def check_format(form: str | None) -> None:
@@ -413,11 +413,19 @@ NOT_A_FILE = -1
 """The size of what is not a file, or cannot be examined."""
 
 
-def size_of(path: str) -> int | None:
-    """Return the size of a file in bytes, NOT_A_FILE for something else, and None if there is nothing.
+def sizes_in(folder: Path) -> Callable[[str], int | None]:
+    """Return a function from a path in a folder to the size of the file, as `size_of` returns it.
 
-    A run looks at the file of every day of an archive: a Path, and an error for each file, would cost more than this.
+    A run looks at the file of every day of an archive: a Path for each file would cost more than this.
     """
+    if not isinstance(folder, StoredPath):
+        return lambda path: size_of(f"{folder}/{path}")
+    mirror, inside = folder.place
+    return lambda path: mirror.listed.size(f"{inside}/{path}" if inside else path)
+
+
+def size_of(path: str) -> int | None:
+    """Return the size of a file in bytes, NOT_A_FILE for something else, and None if there is nothing."""
     try:
         there = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):

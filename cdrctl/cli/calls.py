@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl import windows
+from cdrctl.archive.places import place_of
 from cdrctl.calls.columns import CALL
 from cdrctl.cli.commands import session_command
 from cdrctl.cli.connecting import open_call, the_clock
@@ -172,7 +172,7 @@ def run_calls(session: Session, given: Mapping[str, Any], request: ExportRequest
         configured = functools.cache(lambda: read_profiles(session)[0])
         read = functools.partial(_read_archived_part, joining=joining, configured=configured)
         archived = TogetherFromArchive(NAME, lambda provider: list(joins_of(provider.name)), read, joining.consume)
-        write_from_archive(session, request, Path(given["source"]), selection, schema, started, archived)
+        write_from_archive(session, request, place_of(given["source"]), selection, schema, started, archived)
         return
     parts = selected_parts(session, selection)
     if request.dry_run:

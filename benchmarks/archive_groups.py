@@ -16,6 +16,8 @@ START_UP = 0.5
 PEAK = Goal("peak ≤ 150 MB", 150, what="peak")
 MERGED = 2_000
 """Records of a day that is merged, of each provider and in each format."""
+JOB = 10_000
+"""Records of a day of each profile, where several profiles are synced at once."""
 
 
 def archive_groups(records: int, profiles: int, days: int) -> tuple[Group, ...]:
@@ -29,6 +31,7 @@ def archive_groups(records: int, profiles: int, days: int) -> tuple[Group, ...]:
     return (
         _days(profiles, days),
         _profiles(profiles, days),
+        _jobs(profiles, min(records, JOB)),
         _records(records),
         _formats(_webex(records)),
         _merges(min(records, MERGED)),
@@ -93,6 +96,24 @@ def _profiles(profiles: int, days: int) -> Group:
         Server("webex", 1, 1, profiles=profiles),
         tuple(rows),
         "",
+    )
+
+
+def _jobs(profiles: int, records: int) -> Group:
+    """Return the group that shows that memory follows `--jobs`, and not the number of profiles."""
+    rows = []
+    for form in ("parquet", "jsonl.gz"):
+        for jobs in (2, 8):
+            command = f"{{cdrctl}} sync --all --into {{made}} --since {{day}} -f {form} --jobs {jobs}"
+            peak = Goal("peak ≤ 40 MB for each job, and 100", 40 * jobs + 100, what="peak")
+            rows.append(Row(f"sync {form}, {jobs} jobs", command, needs=_needs(form), goals=(peak,)))
+    return Group(
+        "archive-jobs",
+        f"Archive of {profiles} profiles, a first day of {records:,} records of each",
+        Server("webex", records, min(WEBEX_PAGE, max(1, records // 20)), profiles=profiles),
+        tuple(rows),
+        rows[0].name,
+        once=True,
     )
 
 

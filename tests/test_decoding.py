@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
@@ -447,6 +448,21 @@ def test_several_threads_may_use_one_decoder() -> None:
     with ThreadPoolExecutor(8) as threads:
         found = [*threads.map(lambda page: read(WEBEX, page, reader), pages)]
     assert [one is None or [*one["items"]] == page for one, page in zip(found, pages, strict=True)] == [True] * 60
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_the_decoders_of_many_profiles_add_no_classes(call: Call) -> None:
+    marks = call.key_fields
+    assert marks is not None
+
+    def decode() -> None:
+        record = {marks.identity: "1", marks.start: "", "a field of no column": [1]}
+        BatchDecoder(call.columns, marks, raw=False).records_of(json.dumps([record]).encode())
+
+    decode()
+    before = set(msgspec.Struct.__subclasses__())
+    decode()
+    assert set(msgspec.Struct.__subclasses__()) == before
 
 
 @pytest.mark.slow

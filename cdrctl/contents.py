@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cdrctl.records.batches import ABSENT, BatchedPage, RecordBatch
+from cdrctl.records.batches import ABSENT, BatchedPage, RecordBatch, array_of
 from cdrctl.records.events import Record
 
 _VERSION = 2
@@ -21,11 +21,16 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
     """Return a 64-bit fingerprint of each record's content.
 
     A record has the same one whether its page was read by column or not, if `keys` are those of the call's columns as
-    `columns.keys_of` returns them. Raw records are compared by their text, unless the call's requests overlap.
+    `columns.keys_of` returns them. Raw records are compared by their text, unless the call's requests overlap: then
+    they are decoded, and their fingerprints are remembered, because a fetcher and an export ask for them.
     """
     if isinstance(records, BatchedPage):
-        return [one for part in records.batches() for one in contents_of(part, keys)]
-    if not isinstance(records, RecordBatch) or (records.raws is not None and records.key_fields.overlapping):
+        found = [one for part in records.batches() for one in contents_of(part, keys)]
+        records.remember(keys, found)
+        return found
+    if isinstance(records, RecordBatch) and records.raws is not None and records.key_fields.overlapping:
+        return _contents_of_raws(records, keys)
+    if not isinstance(records, RecordBatch):
         if keys:
             known = frozenset(keys)
             return [_content_of(record, keys, known) for record in records]
@@ -42,6 +47,16 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
     found = [*map(hash, zip(*columns, strict=True))]
     if records.unknown:
         _add_unknown(records, found)
+    return found
+
+
+def _contents_of_raws(batch: RecordBatch, keys: Sequence[str]) -> Sequence[int]:
+    """Return the fingerprints of raw records of which others may come on a page without raw records."""
+    found = batch.remembered(keys)
+    if found is None:
+        decoded = batch.decode(array_of(batch)) if keys and batch.decode is not None else [*batch]
+        found = contents_of(decoded, keys)
+        batch.remember(keys, found)
     return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cdrctl.contents import contents_of, key_contents_of
-from cdrctl.records.batches import KeyFields, RecordBatch
+from cdrctl.records.batches import Columns, KeyFields, RecordBatch
 from cdrctl.records.columns import Column
 from cdrctl.records.decoding import BatchDecoder
 
@@ -75,3 +77,54 @@ def test_a_list_in_a_key_field_has_a_fingerprint() -> None:
     rows = [{**ROW, "at": ["x"]}, {**ROW, "at": {"y": 1}}, {**ROW, "at": ["x"]}]
     first, second, third = key_contents_of(read(rows, raw=True))
     assert len({first, second, third}) == 3
+
+
+# What is remembered
+
+OVERLAPPING = KeyFields("id", "at", overlapping=True)
+KEYS = tuple(column.key for column in COLUMNS)
+
+
+def test_the_fingerprints_of_raw_records_are_those_of_plain_ones_and_are_computed_once() -> None:
+    """A fetcher asks for them, then an export: of the same page, of its batches, and of some of the records."""
+    rows = [{**ROW, "id": str(at), "a": "x" * at, "new": at} for at in range(40)]
+    page = read(rows, reader=BatchDecoder(COLUMNS, OVERLAPPING, raw=True, large=100, few=7))
+    expected = list(contents_of(rows, KEYS))
+    assert list(contents_of(page, KEYS)) == expected
+    parts = list(page.batches())
+    assert len(parts) > 1
+    for part in parts:
+        part.decode = None  # it would not be decoded by column again
+        part.raws = [b"not JSON"] * len(part)
+    assert [one for part in parts for one in contents_of(part, KEYS)] == expected
+    last = parts[-1].only([1, 0])
+    assert list(contents_of(last, KEYS)) == [*contents_of(parts[-1], KEYS)][1::-1]
+    assert list(contents_of(next(page.batches()))) == list(contents_of(rows[: len(parts[0])])), "without keys, others"
+
+
+def test_starts_are_read_again_in_another_context_and_identities_are_not() -> None:
+    asked: list[str] = []
+
+    def starts(columns: Columns, context: Mapping[str, str]) -> list[datetime]:
+        asked.append(context["hour"])
+        return [datetime(2026, 11, 18, int(context["hour"]), tzinfo=UTC) for _ in columns["id"]]
+
+    def identities(columns: Columns) -> list[str]:
+        asked.append("ids")
+        return [f"id {one}" for one in columns["id"]]
+
+    rows = [{**ROW, "id": str(at)} for at in range(4)]
+    fields = KeyFields("id", "at", read_starts=starts, read_ids=identities)
+    batch = read(rows, reader=BatchDecoder(COLUMNS, fields, raw=True))
+    assert batch.identities == [f"id {at}" for at in range(4)]
+    assert {one.hour for one in batch.starts_in({"hour": "1"})} == {1}
+    some = batch.only([3, 1])
+    assert some.identities == ["id 3", "id 1"]
+    assert len(some.starts_in({"hour": "1"})) == 2
+    other = read(rows, reader=BatchDecoder(COLUMNS, fields, raw=True))
+    other.learn_from(batch)
+    assert other.identities == batch.identities
+    assert other.starts_in({"hour": "1"}) == batch.starts
+    assert asked == ["ids", "1"]
+    assert {one.hour for one in some.starts_in({"hour": "2"})} == {2}
+    assert {one.hour for one in other.starts_in({"hour": "2"})} == {2}

@@ -22,7 +22,7 @@ from cdrctl import __version__
 from cdrctl.archive.spool import unusable_temporary_files
 from cdrctl.export.rows import starts_of
 from cdrctl.fetchers import Call
-from cdrctl.records.batches import BatchedPage, RecordBatch, batches
+from cdrctl.records.batches import BatchedPage, RecordBatch, array_of, batches
 from cdrctl.records.events import Event, Note, Page, Record
 from cdrctl.windows import Window
 
@@ -108,7 +108,7 @@ def _watched_page(
             sent.plain = not isinstance(part, RecordBatch)
             if isinstance(part, RecordBatch) and part.raws is not None:
                 _add_raw(sent, part, page.context, call, window, latest())
-                yield part if decode is None else decode.records_of(array_of(part))
+                yield part if decode is None else _decoded(part, decode)
             else:
                 sent.whole = sent.whole and sent.plain
                 yield part
@@ -116,6 +116,14 @@ def _watched_page(
     if isinstance(page.records, BatchedPage):
         return Page(BatchedPage(page.records.key_columns, parts), page.context)
     return Page(next(parts()), page.context)
+
+
+def _decoded(batch: RecordBatch, decode: BatchDecoder) -> Sequence[Record]:
+    """Return the records of a raw batch by column, with what is known of them."""
+    records = decode.records_of(array_of(batch))
+    if isinstance(records, RecordBatch):
+        records.learn_from(batch)
+    return records
 
 
 def _add_raw(
@@ -155,11 +163,6 @@ def _add(sent: Sent, context: Mapping[str, str], records: Sequence[Any]) -> None
 
 def _raws(records: Sequence[Record]) -> Sequence[Any] | None:
     return records.raws if isinstance(records, RecordBatch) else None
-
-
-def array_of(batch: Sequence[Record]) -> bytes:
-    """Return the raw records of a batch as a JSON array."""
-    return b"[%b]" % b",".join(_raws(batch) or ())
 
 
 def _decoder(call: Call) -> BatchDecoder | None:

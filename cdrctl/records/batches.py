@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Sequence[Any]]
 """The values of records by the provider's key."""
 
+Contents = tuple[Sequence[str], Sequence[int]]
+"""The keys of columns, and the fingerprint of each record by them."""
+
 ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
 """The value in a batch of a field that the record lacks."""
 
@@ -90,9 +93,22 @@ class RecordBatch(Sequence[Record]):
         unknown: The keys that no column of the call has; a record without one has ABSENT there.
         length: How many records.
         raws: The JSON text of each record, if it is needed.
+        decode: Decodes an array of raw records to a batch of all columns or, where that is not possible, to records.
     """
 
-    __slots__ = ("_starts", "columns", "key_fields", "length", "raws", "texts", "unknown")
+    __slots__ = (
+        "_contents",
+        "_context",
+        "_identities",
+        "_starts",
+        "columns",
+        "decode",
+        "key_fields",
+        "length",
+        "raws",
+        "texts",
+        "unknown",
+    )
 
     def __init__(
         self,
@@ -102,14 +118,19 @@ class RecordBatch(Sequence[Record]):
         unknown: Sequence[str],
         length: int,
         raws: Sequence[Buffer] | None = None,
+        decode: Callable[[bytes], Sequence[Record]] | None = None,
     ) -> None:
         self.key_fields = key_fields
         self.columns = columns
         self.texts = texts
         self.unknown = unknown
         self._starts: Sequence[datetime] | None = None
+        self._context: Mapping[str, str] | None = None  # in which the starts were read
+        self._identities: Sequence[str] | None = None
         self.length = length
         self.raws = raws
+        self.decode = decode
+        self._contents: Contents | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -135,7 +156,28 @@ class RecordBatch(Sequence[Record]):
         """Return the batch of the records at these positions."""
         columns = {key: [column[at] for at in positions] for key, column in self.columns.items()}
         raws = [self.raws[at] for at in positions] if self.raws is not None else None
-        return RecordBatch(self.key_fields, columns, self.texts, self.unknown, len(positions), raws)
+        chosen = RecordBatch(self.key_fields, columns, self.texts, self.unknown, len(positions), raws, self.decode)
+        if self._starts is not None:
+            chosen._starts, chosen._context = [self._starts[at] for at in positions], self._context
+        if self._identities is not None:
+            chosen._identities = [self._identities[at] for at in positions]
+        if self._contents is not None:
+            keys, found = self._contents
+            chosen.remember(keys, [found[at] for at in positions])
+        return chosen
+
+    def learn_from(self, other: RecordBatch) -> None:
+        """Take over what is known of the same records in another batch: starts, identities and fingerprints."""
+        self._starts, self._context = other._starts, other._context
+        self._identities, self._contents = other._identities, other._contents
+
+    def remember(self, keys: Sequence[str], contents: Sequence[int]) -> None:
+        """Remember the fingerprints of the records by these keys; see `contents.contents_of`."""
+        self._contents = keys, contents
+
+    def remembered(self, keys: Sequence[str]) -> Sequence[int] | None:
+        """Return the fingerprints of the records by these keys, or None if they are not known."""
+        return self._contents[1] if self._contents is not None and self._contents[0] == keys else None
 
     @property
     def identities(self) -> Sequence[str]:
@@ -144,11 +186,13 @@ class RecordBatch(Sequence[Record]):
         Raises:
             ValueError: The records must be read one by one.
         """
-        keys = self.key_fields
-        if keys.read_ids is not None:
-            return keys.read_ids(self.columns)
-        ids = self.columns[keys.identity]
-        return [*map(str, ids)] if keys.numbered else ids
+        if self._identities is None:
+            keys, ids = self.key_fields, self.columns[self.key_fields.identity]
+            if keys.read_ids is not None:
+                self._identities = keys.read_ids(self.columns)
+            else:
+                self._identities = [*map(str, ids)] if keys.numbered else ids
+        return self._identities
 
     @property
     def starts(self) -> Sequence[datetime]:
@@ -168,8 +212,8 @@ class RecordBatch(Sequence[Record]):
             ValueError: The records must be read one by one.
         """
         read = self.key_fields.read_starts
-        if self._starts is None and read is not None:
-            self._starts = read(self.columns, context)
+        if read is not None and (self._starts is None or self._context != context):
+            self._starts, self._context = read(self.columns, context), context
         return self.starts
 
     def span(self, key: str) -> tuple[datetime, datetime] | None:
@@ -190,11 +234,26 @@ class BatchedPage(Sequence[Record]):
         batches: Yields the records in order: batches, or lists of plain records where a batch is not possible.
     """
 
-    __slots__ = ("batches", "key_columns")
+    __slots__ = ("_batches", "_contents", "key_columns")
 
     def __init__(self, key_columns: RecordBatch, batches: Callable[[], Iterator[Sequence[Record]]]) -> None:
         self.key_columns = key_columns
-        self.batches = batches
+        self._batches = batches
+        self._contents: Contents | None = None
+
+    def batches(self) -> Iterator[Sequence[Record]]:
+        """Yield the batches. Those of raw records have the fingerprints that were remembered."""
+        at = 0
+        for part in self._batches():
+            if self._contents is not None and isinstance(part, RecordBatch) and part.raws is not None:
+                keys, found = self._contents
+                part.remember(keys, found[at : at + len(part)])
+            at += len(part)
+            yield part
+
+    def remember(self, keys: Sequence[str], contents: Sequence[int]) -> None:
+        """Remember the fingerprints of the records by these keys; see `contents.contents_of`."""
+        self._contents = keys, contents
 
     def __len__(self) -> int:
         return len(self.key_columns)
@@ -225,6 +284,11 @@ def batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         yield from records.batches()
     else:
         yield records
+
+
+def array_of(records: Sequence[Record]) -> bytes:
+    """Return raw records as a JSON array; an empty one if they are not raw."""
+    return b"[%b]" % b",".join((records.raws if isinstance(records, RecordBatch) else None) or ())
 
 
 def _or_none(texts: Sequence[str]) -> Sequence[Value]:

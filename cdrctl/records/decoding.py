@@ -117,7 +117,7 @@ class BatchDecoder:
 
         None means that the body must be decoded as any other.
         """
-        if self._shape.refits > MOST_REFITS:
+        if self._shape.refits > MOST_REFITS and not self._raw:  # raw records are cut by a parser, whatever their fields
             return None
         try:
             return self._decode(memoryview(body), path, body)
@@ -222,7 +222,8 @@ class BatchDecoder:
         step = self._few if len(array) > self._large else len(raws)
         for at in range(0, len(raws), step):
             few = marked[at : at + step]
-            yield RecordBatch(self._marks, few.columns, frozenset(), (), len(few), raws[at : at + step])
+            few.raws, few.decode = raws[at : at + step], self.records_of
+            yield few
 
     def _batch(self, array: memoryview | bytes) -> RecordBatch:
         shape = self._shape

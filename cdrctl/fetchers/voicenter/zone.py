@@ -85,7 +85,10 @@ def proved_starts(records: Sequence[Record]) -> Sequence[datetime] | None:
     if batch is None:
         return None
     dates = batch.columns["Date"]
-    if not set(map(type, dates)) <= {str, type(None)} or not all(map(_ZONE.search, filter(None, dates))):
+    if not set(map(type, dates)) <= {str, type(None)}:
+        return None
+    others = (date for date in dates if date and date[-1] != "Z")  # a search of every date takes ten times as long
+    if not all(map(_ZONE.search, others)):
         return None
     with suppress(ValueError):
         return batch.starts_in({})

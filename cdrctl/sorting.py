@@ -29,6 +29,12 @@ IN_MEMORY = 10_000
 TOGETHER = 10
 """Rows of each sorted run that are read back at a time: ten million records make a thousand runs."""
 
+WRITTEN_AT_ONCE = 20
+"""How many such groups of rows are written at once."""
+
+AHEAD = 64 * 1024
+"""Bytes that are read at once where runs are read one after the other."""
+
 PAGE = 250
 
 _READ, _UNREADABLE, _NULL = range(3)
@@ -173,8 +179,13 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
         waiting = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - only opening it is guarded here
     with waiting as file:
         for page in pages:
-            for row in page:
-                held.append(row)
+            begin = 0
+            while begin < len(page):
+                some = (
+                    page[begin : begin + IN_MEMORY - len(held)] if begin or len(page) > IN_MEMORY - len(held) else page
+                )
+                begin += len(some)
+                held += some
                 if len(held) < IN_MEMORY:
                     continue
                 held.sort(key=key)
@@ -189,8 +200,8 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
         if held:
             edges.append((key(held[0]), key(held[-1])))
         if runs:
-            parts = [*(_read_run(file, *run) for run in runs), iter(held)]
             follow = all(not after[0] < before[1] for before, after in pairwise(edges))  # they came in order
+            parts = [*(_read_run(file, *run, AHEAD if follow else 0) for run in runs), iter(held)]
             rows = chain.from_iterable(parts) if follow else heapq.merge(*parts, key=key)
         left = limit
         while found := list(islice(rows, PAGE if left is None else min(left, PAGE))):
@@ -202,25 +213,36 @@ def _write_run(file: IO[bytes], rows: list[Any]) -> tuple[int, int]:
     """Append sorted rows to a file, and return where they begin and end."""
     with _disk_errors():
         begin = at = file.seek(0, os.SEEK_END)
-        for first in range(0, len(rows), TOGETHER):
-            some = marshal.dumps(rows[first : first + TOGETHER])
-            for part in (len(some).to_bytes(8, "little"), some):
-                view = memoryview(part)
-                while view:  # a disk that is nearly full accepts a part
-                    view = view[file.write(view) :]
-            at += 8 + len(some)
+        blocks = (marshal.dumps(rows[first : first + TOGETHER]) for first in range(0, len(rows), TOGETHER))
+        while some := b"".join(len(one).to_bytes(8, "little") + one for one in islice(blocks, WRITTEN_AT_ONCE)):
+            view = memoryview(some)
+            while view:  # a disk that is nearly full accepts a part
+                view = view[file.write(view) :]
+            at += len(some)
     return begin, at
 
 
-def _read_run(file: IO[bytes], at: int, end: int) -> Iterator[Any]:
-    """Yield the rows of a sorted run."""
-    while at < end:
-        with _disk_errors():
-            file.seek(at)
-            size = int.from_bytes(file.read(8), "little")
-            some = file.read(size)
-        at += 8 + size
-        yield from marshal.loads(some)  # noqa: S302 - written by this process, in a file without a name
+def _read_run(file: IO[bytes], at: int, end: int, ahead: int = 0) -> Iterator[Any]:
+    """Yield the rows of a sorted run.
+
+    Args:
+        file: The file.
+        at: Where the run begins.
+        end: Where it ends.
+        ahead: How many bytes are read at once at least, of as many as there are.
+    """
+    held, place = b"", 0
+    while at < end or place < len(held):
+        size = int.from_bytes(held[place : place + 8], "little") if place + 8 <= len(held) else 0
+        if not size or place + 8 + size > len(held):
+            held, place = held[place:], 0
+            with _disk_errors():
+                file.seek(at)
+                held += file.read(min(end - at, max(ahead, 8 if not size else 8 + size - len(held))))
+                at = file.tell()
+            continue
+        yield from marshal.loads(held[place + 8 : place + 8 + size])  # noqa: S302 - written by this process, in a file without a name
+        place += 8 + size
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from cdrctl.archive.records import archived_call
 from cdrctl.archive.source import ArchivedCall
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.joining import REACH
-from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.mapping import leg_schema
 from cdrctl.calls.rows import Told, call_rows
 from cdrctl.fetchers import joins_of
 from cdrctl.records.events import Page, Row
@@ -94,11 +94,11 @@ def span_of(first: date, last: date, source: ArchivedCall, settled: Sequence[Win
 
 def joined_rows(
     pages: Iterator[Sequence[Any]], source: ArchivedCall, span: Span | None, profile: str, marks: Marks, now: datetime
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the rows of the calls that began in a span, by start; without one, of all calls.
 
     Args:
-        pages: Pages of the parts of its legs.
+        pages: Pages of its legs.
         source: The legs.
         span: The days.
         profile: The name of the profile in the rows.
@@ -112,10 +112,10 @@ def joined_rows(
     yield from call_rows(pages, told)
 
 
-def parts_of(source: ArchivedCall, warn: Callable[[str], None]) -> Callable[[Page], Sequence[Any]]:
-    """Return the function from archived legs to the parts of calls."""
+def leg_reader(source: ArchivedCall, warn: Callable[[str], None]) -> Callable[[Page], Sequence[Any]]:
+    """Return the function from archived records to legs."""
     call = archived_call(source.call)
     assert call.common is not None  # noqa: S101 - legs are CDRs
     joins = joins_of(source.kept.provider)[source.call.name]
-    rows: Callable[[Page], Sequence[Any]] = parts_schema(call.columns, call.common, joins, warn, call.expected).rows
+    rows: Callable[[Page], Sequence[Any]] = leg_schema(call.columns, call.common, joins, warn, call.expected).rows
     return rows

@@ -26,7 +26,7 @@ from cdrctl.archive.calls_legs import (
     Span,
     is_closed,
     joined_rows,
-    parts_of,
+    leg_reader,
     settled_legs,
     span_of,
 )
@@ -202,14 +202,14 @@ class _MissingLegsError(Exception):
 
 
 def _rows(source: ArchivedCall, span: Span, marks: Marks, now: datetime, warn: Callable[[str], None]) -> Iterator[Row]:
-    as_parts = parts_of(source, warn)
+    as_legs = leg_reader(source, warn)
 
     def pages() -> Iterator[Sequence[Any]]:
         for event in archived_events(source, span.legs, now, "cdrctl sync"):
             if isinstance(event, Gap):
                 raise _MissingLegsError
             if isinstance(event, Page):
-                yield as_parts(event)
+                yield as_legs(event)
 
     for page in joined_rows(pages(), source, span, "", marks, now):
         yield from (row for row in page if row[START] is not None)

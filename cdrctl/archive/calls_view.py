@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from cdrctl.archive.calls_legs import DAY as ONE_DAY, START, Span, joined_rows, parts_of, span_of
+from cdrctl.archive.calls_legs import DAY as ONE_DAY, START, Span, joined_rows, leg_reader, span_of
 from cdrctl.archive.calls_store import LegDigests, Marks, StoredDay, current_day, legs_of, path_of, read_state
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import overlap, whole_day
@@ -165,18 +165,18 @@ class CallScan(Struct):
     def _parts(self, days: CallDays) -> Iterator[Sequence[Any]]:
         """Yield pages of the parts of the legs around some days; a file that cannot be used is a gap."""
         assert days.span is not None  # noqa: S101 - see the caller
-        as_parts = parts_of(days.source, self.scan.warn)
+        as_legs = leg_reader(days.source, self.scan.warn)
         zone = self.scan.archive.archive.zone
         for day in days.span.leg_days(zone):
             part = overlap(whole_day(day, zone), days.span.legs)
             if part is not None:
-                yield from self._parts_in(days.source, str(day), part, as_parts)
+                yield from self._parts_in(days.source, str(day), part, as_legs)
 
     def _unknown_parts(self, days: CallDays) -> Iterator[Sequence[Any]]:
-        return self._parts_in(days.source, UNKNOWN, None, parts_of(days.source, self.scan.warn))
+        return self._parts_in(days.source, UNKNOWN, None, leg_reader(days.source, self.scan.warn))
 
     def _parts_in(
-        self, source: ArchivedCall, day: str, part: Any, as_parts: Callable[[Page], Sequence[Any]]
+        self, source: ArchivedCall, day: str, part: Any, as_legs: Callable[[Page], Sequence[Any]]
     ) -> Iterator[Sequence[Any]]:
         file, fault = read_file(source, day)
         if file is None:
@@ -188,7 +188,7 @@ class CallScan(Struct):
             if isinstance(event, Gap):
                 self.scan.gaps[f"{source.path(day)}: {event.what}"] = None
             elif isinstance(event, Page):
-                yield as_parts(event)
+                yield as_legs(event)
 
 
 def _day_of(start: Any, zone: Any) -> str | None:

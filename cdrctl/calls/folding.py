@@ -10,7 +10,8 @@ from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from cdrctl.calls.joining import JoinedCall
+from cdrctl.calls.joining import order
+from cdrctl.calls.tracing import traceable
 from cdrctl.records.parts import Part
 
 SHORT = 6
@@ -43,13 +44,20 @@ class FoldedCall(NamedTuple):
     transfers: int
     transfer: str
     network_answered: bool | None
-    costs: dict[str | None, Decimal]
+    costs: dict[str | None, str]
     why: str
 
 
-def fold(call: JoinedCall) -> FoldedCall:
-    """Return the parts of a call as one call."""
-    parts = _complete_parts(call.parts)
+def fold(given: Sequence[Part], why: str = "") -> FoldedCall:
+    """Return the parts of a call as one call.
+
+    It only compares values and passes them on, so that it can be traced (see `tracing`).
+
+    Args:
+        given: The parts.
+        why: Why they may not be all.
+    """
+    parts = _complete_parts(sorted(given, key=order))
     first = parts[0]
     rung = [one for one in parts if one.role == "callee"]
     persons = [one for one in rung if one.party in _PERSONS and one.answered]
@@ -77,7 +85,7 @@ def fold(call: JoinedCall) -> FoldedCall:
         passed[0].transfer if passed else "",
         _network_answered(parts),
         _costs(parts),
-        call.why or _why(parts),
+        why or _why(parts),
     )
 
 
@@ -156,9 +164,10 @@ def _outcome(
 
 def _talk(persons: Sequence[Part]) -> int | None:
     """Return the seconds in which at least one person talked, or None if it is not told."""
-    spans = sorted(span for one in persons if (span := _span(one)) is not None)
+    spans = [span for one in persons if (span := _span(one)) is not None]
     if not spans:
         return None
+    spans.sort()
     total, until = 0, spans[0][0]
     for since, end in spans:
         total += max(0, end - max(since, until))
@@ -212,27 +221,37 @@ def _network_answered(parts: Sequence[Part]) -> bool | None:
     return None if None in told or not told else False
 
 
-def _costs(parts: Sequence[Part]) -> dict[str | None, Decimal]:
+def _costs(parts: Sequence[Part]) -> dict[str | None, str]:
     """Return the exact sum of the costs by currency."""
-    total: dict[str | None, Decimal] = {}
+    costs: dict[str | None, list[str]] = {}
     for one in parts:
         if one.cost is not None:
-            total[one.currency] = total.get(one.currency, Decimal(0)) + Decimal(one.cost)
-    return total
+            costs.setdefault(one.currency, []).append(one.cost)
+    return {currency: exact_sum(*some) for currency, some in costs.items()}
+
+
+@traceable()
+def exact_sum(*amounts: str) -> str:
+    """Return the exact sum of decimal numbers."""
+    return format(sum(map(Decimal, amounts), Decimal(0)), "f")
 
 
 def _why(parts: Sequence[Part]) -> str:
     """Return why the call may be incomplete; empty if it is complete as far as its legs tell."""
     if any(one.in_progress for one in parts):
         return "open"
-    names = {name for one in parts for name in one.names}
-    if any(link not in names for one in parts for link in one.expected):
+    if not all(_is_there(link, parts) for one in parts for link in one.expected):
         return "missing_leg"
     if parts[0].came or any(one.handed and not _is_followed(one, parts) for one in parts):
         return "missing_leg"
     if any(one.start is None or (one.end is not None and one.end < one.start) for one in parts):
         return "spoiled_times"
     return ""
+
+
+def _is_there(link: str, parts: Sequence[Part]) -> bool:
+    """Return whether a part has the name that another expects."""
+    return any(link in one.names for one in parts)
 
 
 def _is_followed(part: Part, parts: Sequence[Part]) -> bool:

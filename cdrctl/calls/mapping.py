@@ -1,4 +1,4 @@
-"""From the records of a page to their parts: by templates where that is possible, else record by record."""
+"""From the records of a page to their legs: by templates where that is possible, else record by record."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from cdrctl.calls.legs import Leg, plain_leg
 from cdrctl.calls.templates import Plain, Templates
 from cdrctl.records.batches import RecordBatch, RowBatch
 from cdrctl.records.columns import Column, Warn, reader_of
@@ -29,14 +30,14 @@ _LARGEST = 100_000
 """Entries of a cache of times."""
 
 
-def parts_schema(
+def leg_schema(
     columns: Sequence[Column],
     to_common: Callable[[dict[str, Value]], dict[str, Value]],
     joins: Joins,
     warn: Warn,
     expected: Any,
 ) -> Schema:
-    """Return a schema whose rows are the parts of records, as plain tuples.
+    """Return a schema whose rows are legs; records without parts make none.
 
     Args:
         columns: The columns of the records.
@@ -58,18 +59,16 @@ def parts_schema(
     plain = _plain(lists, to_common, joins)
     inner = native(columns, None, once, expected)
 
-    def plainly(rows: Sequence[Row]) -> list[Row]:
-        found: list[Any] = []
-        for row in rows:
-            found += plain(dict(zip(names, row, strict=False)))
-        return found
+    def plainly(rows: Sequence[Row]) -> list[Any]:
+        parts = (plain(dict(zip(names, row, strict=False))) for row in rows)
+        return [plain_leg(some) for some in parts if some]
 
     if joins.shape is None or not set(joins.shape.columns) <= {*names}:
         return Schema(None, lambda page: plainly(cast("Sequence[Row]", inner.rows(page))))
     mapping = _Mapping(columns, joins, inner, native(_without_times(columns, joins), None, once, expected), plain)
 
-    def rows(page: Page) -> list[Row]:
-        found = mapping.parts(page)
+    def rows(page: Page) -> list[Any]:
+        found = mapping.legs(page)
         return plainly(cast("Sequence[Row]", inner.rows(page))) if found is None else found
 
     return Schema(None, rows)
@@ -98,7 +97,7 @@ def _content_id(values: Mapping[str, Value]) -> str:
 
 def _without_times(columns: Sequence[Column], joins: Joins) -> tuple[Column, ...]:
     """Return the columns without those of time that are read faster here, or not at all."""
-    assert joins.shape is not None  # noqa: S101 - see parts_schema
+    assert joins.shape is not None  # noqa: S101 - see leg_schema
     return tuple(column for column in columns if column.kind != "time")
 
 
@@ -121,10 +120,10 @@ class _Mapping(Struct):
     _instants: dict[tuple[str, str], _Instants] | None = None
     _templates: Templates | None = None
 
-    def parts(self, page: Page) -> list[Any] | None:
-        """Return the parts of a page, or None if its records must be mapped one by one."""
+    def legs(self, page: Page) -> list[Leg] | None:
+        """Return the legs of a page, or None if its records must be mapped one by one."""
         shape = self.joins.shape
-        assert shape is not None  # noqa: S101 - see parts_schema
+        assert shape is not None  # noqa: S101 - see leg_schema
         if self._templates is None:
             self._templates = Templates(shape, [column.name for column in self.columns], self.plain)
         found = self._of_batch(page) if isinstance(page.records, RecordBatch) else None
@@ -140,12 +139,12 @@ class _Mapping(Struct):
                 whole = [*cast("Sequence[Row]", self.whole.rows(page))]
             return self.plain(dict(zip([column.name for column in self.columns], whole[at], strict=False)))
 
-        return self._templates.parts(found, plainly)
+        return self._templates.legs(found, plainly)
 
     def _of_batch(self, page: Page) -> Mapping[str, Sequence[Value]] | None:
         """Return the columns of a batch, or None if they have unexpected types."""
         shape, batch = self.joins.shape, page.records
-        assert shape is not None  # noqa: S101 - see parts_schema
+        assert shape is not None  # noqa: S101 - see leg_schema
         assert isinstance(batch, RecordBatch)  # noqa: S101 - see parts
         times: dict[str, Sequence[Value]] = {}
         by_name = {column.name: column for column in self.columns}
@@ -156,7 +155,7 @@ class _Mapping(Struct):
                 raw = batch.columns[column.key]
                 try:
                     times[name] = instants.of([*raw] if not column.null_words else _without(raw, column.null_words))
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, KeyError):
                     return None
         table = self.timeless.rows(page)
         if not isinstance(table, RowBatch):
@@ -170,7 +169,7 @@ class _Mapping(Struct):
     def _of_rows(self, page: Page) -> Mapping[str, Sequence[Value]] | None:
         """Return the columns of rows, or None if they have unexpected types."""
         shape = self.joins.shape
-        assert shape is not None  # noqa: S101 - see parts_schema
+        assert shape is not None  # noqa: S101 - see leg_schema
         rows = cast("Sequence[Row]", self.whole.rows(page))
         if not rows:
             return None
@@ -191,7 +190,7 @@ class _Mapping(Struct):
     ) -> Mapping[str, Sequence[Value]] | None:
         """Return columns with Unix seconds as milliseconds, or None if they have unexpected types."""
         shape = self.joins.shape
-        assert shape is not None  # noqa: S101 - see parts_schema
+        assert shape is not None  # noqa: S101 - see leg_schema
         for name in shape.free:
             if (
                 name not in texts
@@ -228,21 +227,41 @@ def _without(raw: Sequence[Value], words: frozenset[str]) -> Sequence[Value]:
 
 
 class _Minutes(dict[str, int]):
-    """The beginning of a minute in Unix milliseconds, by the text of a time up to its minutes."""
+    """The beginning of a minute in Unix milliseconds, by the text of a time up to its minutes.
+
+    In UTC, the minutes of an hour follow from the hour. In other zones clocks may change within an hour.
+    """
 
     def __init__(self, read: Callable[[str], int | None], end: str) -> None:
         super().__init__()
         self._read = read
         self._end = end
+        self._hours: dict[str, int] = {}
 
     def __missing__(self, text: str) -> int:
-        found = self._read(f"{text}:00{self._end}")
-        if found is None or found % 60_000:
-            raise ValueError(text)
         if len(self) > _LARGEST:
             self.clear()
+            self._hours.clear()
+        if self._end.endswith("Z"):
+            hour = text[:13]
+            if hour.endswith("24"):  # midnight, and no minutes after it
+                raise ValueError(text)
+            if hour not in self._hours:
+                self._hours[hour] = self._begins(f"{hour}:00:00{self._end}")
+            found = self._hours[hour] + _MINUTES_OF_HOUR[text[13:]]
+        else:
+            found = self._begins(f"{text}:00{self._end}")
         self[text] = found
         return found
+
+    def _begins(self, text: str) -> int:
+        found = self._read(text)
+        if found is None or found % 60_000:
+            raise ValueError(text)
+        return found
+
+
+_MINUTES_OF_HOUR = {f":{minute:02d}": minute * 60_000 for minute in range(60)}
 
 
 class _Seconds(dict[str, int]):
@@ -278,7 +297,7 @@ class _Instants:
             ValueError: The texts have another form, or are no times.
             TypeError: Some are no text.
         """
-        given = [one for one in column if one]
+        given = column if all(column) else [one for one in column if one]
         if not given:
             return [None] * len(column)
         if type(given[0]) is not str:
@@ -289,6 +308,7 @@ class _Instants:
         minutes, seconds = self._minutes[signs], _SECONDS
         if min(map(len, given)) < _FORMS[signs] or (signs != "--T::.Z" and max(map(len, given)) > _FORMS[signs]):
             raise ValueError(signs)
-        if signs == "--T::.Z":
-            return [minutes[one[:16]] + seconds[one[17:23]] if one else None for one in column]
-        return [minutes[one[:16]] + seconds[one[17:19]] if one else None for one in column]
+        end = 23 if signs == "--T::.Z" else 19
+        if len(given) == len(column):
+            return [minutes[one[:16]] + seconds[one[17:end]] for one in given]
+        return [minutes[one[:16]] + seconds[one[17:end]] if one else None for one in column]

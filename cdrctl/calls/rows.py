@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import chain, islice
+from operator import itemgetter
 
 from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.folding import FoldedCall, fold, is_short, sum_of, wait
+from cdrctl.calls.instants import instant_text
 from cdrctl.calls.joining import REACH, JoinedCall, join
+from cdrctl.calls.legs import UNDATED, Leg
+from cdrctl.calls.quick import Bounds, QuickRows
 from cdrctl.export.identity import stable_keys
+from cdrctl.records.batches import RowBatch
 from cdrctl.records.events import Row, Value
 from cdrctl.records.parts import Part
 from cdrctl.sorting import sort_pages
-from cdrctl.windows import Window, rfc3339
+from cdrctl.windows import Window
 
 PAGE = 250
 """How many rows are yielded at once."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1000
-_MINUTE = 60 * _SECOND
+_MILLISECOND = timedelta(milliseconds=1)
 EDGE, OPEN = "edge", "open"
 
 
@@ -51,38 +56,72 @@ class Told(Struct, frozen=True):
     now: datetime | None = None
 
 
-def call_rows(pages: Iterable[Sequence[Any]], told: Told) -> Generator[list[Row], None, None]:
+def call_rows(pages: Iterable[Sequence[Leg]], told: Told) -> Generator[RowBatch, None, None]:
     """Yield pages of rows, one for each call that began in the window, in the order of their starts.
 
     Args:
-        pages: Pages of parts, in any order, as `mapping.parts_schema` returns them.
+        pages: Pages of legs, in any order, as `mapping.leg_schema` returns them.
         told: What is known of all calls.
 
     Raises:
-        OutputError: The temporary files cannot hold the parts.
+        OutputError: The temporary files cannot hold the legs.
     """
-    in_order = (Part._make(row) for page in sort_pages(pages, _start) for row in page)
-    found: list[Row] = []
-    for call in join(with_marks(in_order, told.boxes, told.queues), told.reach):
-        if not _is_wanted(call, told.window):
-            continue
-        found.append(row_of(_at_edge(fold(call), told), told))
-        if len(found) == PAGE:
-            yield found
-            found = []
-    if found:
-        yield found
+    bounds = _bounds(told)
+    known = tuple(one is not None for one in bounds)
+    row = _quick_rows(tuple(sorted(told.boxes)), tuple(sorted(told.queues)), known).row
+    legs = chain.from_iterable(sort_pages(pages, _start))
+    calls: Iterator[JoinedCall] = join(legs, told.reach)
+    if told.window is not None:
+        calls = filter(_in_window(told.window), calls)
+    while found := [row(call, bounds) for call in islice(calls, PAGE)]:
+        columns: list[Sequence[Value]] = list(zip(*found, strict=True))
+        columns[_PROVIDER] = [told.provider] * len(found)
+        columns[_PROFILE] = [told.profile or None] * len(found)
+        yield RowBatch(columns, [False] * len(columns), len(found))
 
 
-def _start(row: Sequence[Any]) -> tuple[bool, int]:
-    start = row[_START]
-    return start is None, start or 0
+_start = itemgetter(0)
 
 
-_START = Part._fields.index("start")
+@functools.lru_cache(64)
+def _quick_rows(boxes: tuple[str, ...], queues: tuple[str, ...], _known: tuple[bool, ...]) -> QuickRows:
+    """Return what makes the rows of calls; what it learns of them is kept as long as the process runs.
+
+    Args:
+        boxes: Numbers of voicemail boxes.
+        queues: Names or numbers of queues.
+        _known: Which bounds are known.
+    """
+    return QuickRows(functools.partial(row_of_parts, boxes=boxes, queues=queues))
 
 
-def with_marks(parts: Iterable[Part], boxes: frozenset[str], queues: frozenset[str]) -> Iterable[Part]:
+def _bounds(told: Told) -> Bounds:
+    """Return the bounds of what is known, for `at_edge`."""
+    reach = told.reach // _MILLISECOND
+    open_since = None if told.now is None else _milliseconds(told.now) - reach
+    if told.known is None:
+        return open_since, None, None
+    return open_since, _milliseconds(told.known.since) + reach, _milliseconds(told.known.until)
+
+
+def row_of_parts(
+    parts: Sequence[Part], why: str, bounds: Bounds, boxes: Sequence[str], queues: Sequence[str]
+) -> tuple[Value, ...]:
+    """Return the row of a call, in the order of `columns.CALL`; the provider and the profile are null.
+
+    It only compares values and passes them on, so that it can be traced (see `tracing`).
+
+    Args:
+        parts: The parts of the call.
+        why: Why they may not be all.
+        bounds: The bounds of what is known.
+        boxes: Numbers of voicemail boxes.
+        queues: Names or numbers of queues.
+    """
+    return row_of(at_edge(fold(with_marks(parts, boxes, queues), why), bounds))
+
+
+def with_marks(parts: Sequence[Part], boxes: Collection[str], queues: Collection[str]) -> Sequence[Part]:
     """Return parts in which what the user named as boxes and queues is that.
 
     Args:
@@ -90,120 +129,97 @@ def with_marks(parts: Iterable[Part], boxes: frozenset[str], queues: frozenset[s
         boxes: Numbers of voicemail boxes.
         queues: Names or numbers of queues.
     """
-    return (_marked(part, boxes, queues) for part in parts) if boxes or queues else parts
+    return [_marked(part, boxes, queues) for part in parts] if boxes or queues else parts
 
 
-def _marked(part: Part, boxes: frozenset[str], queues: frozenset[str]) -> Part:
-    if part.number in boxes and part.role != "caller":
+def _marked(part: Part, boxes: Collection[str], queues: Collection[str]) -> Part:
+    if part.role != "caller" and any(part.number == one for one in boxes):
         return part._replace(role="service", party="voicemail", user=None)
-    if part.role == "service" and not queues.isdisjoint({part.name, part.number, part.queue}):
+    if part.role == "service" and any(one in (part.name, part.number, part.queue) for one in queues):
         return part._replace(party="queue")
     return part
 
 
-def _is_wanted(call: JoinedCall, window: Window | None) -> bool:
-    """Return whether a call began in a window. One without a start may be of any window."""
-    start = call.parts[0].start
-    return window is None or start is None or window.holds(_EPOCH + timedelta(milliseconds=start))
+def _in_window(window: Window) -> Callable[[JoinedCall], bool]:
+    """Return a function that tells whether a call began in a window. One without a start may be of any window."""
+    first, last = ((one - _EPOCH) / _MILLISECOND for one in (window.since, window.until))
+
+    def began_inside(call: JoinedCall) -> bool:
+        start = call.legs[0][0]
+        return first <= start < last or start == UNDATED
+
+    return began_inside
 
 
-def _at_edge(call: FoldedCall, told: Told) -> FoldedCall:
+def at_edge(call: FoldedCall, bounds: Bounds) -> FoldedCall:
     """Return a call, marked if legs that were not read, or that are yet to come, may belong to it."""
     if call.why not in {"", "missing_leg"} or call.start is None:
         return call
-    reach = told.reach / timedelta(milliseconds=1)
-    if told.now is not None and (call.start if call.end is None else call.end) + reach > _milliseconds(told.now):
+    open_since, since, until = bounds
+    if open_since is not None and (call.start if call.end is None else call.end) > open_since:
         return call._replace(why=OPEN)
-    if told.known is None:
+    if since is None or until is None:
         return call
-    since, until = (_milliseconds(one) for one in (told.known.since, told.known.until))
-    first = call.start - since < reach and call.first.role != "caller"
+    first = call.first.role != "caller" and call.start < since
     if (first and call.why) or (call.end is not None and call.end >= until):
         return call._replace(why=EDGE)
     return call
 
 
 def _milliseconds(at: datetime) -> int:
-    return int((at - _EPOCH) / timedelta(milliseconds=1))
+    return int((at - _EPOCH) / _MILLISECOND)
 
 
-def row_of(call: FoldedCall, told: Told) -> Row:
-    """Return the row of a call, in the order of `columns.CALL`."""
-    values = {**_parties(call), **_figures(call), **_sums(call)}
-    ids = list(dict.fromkeys([call.first.id, *(one.id for one in call.parts)]))
-    values |= {
-        "provider": told.provider,
-        "profile": told.profile or None,
-        "call_id": call.first.id,
-        "start_time": _instant(call.start),
-        "answer_time": _instant(call.answer),
-        "end_time": _instant(call.end),
-        "direction": call.direction,
-        "outcome": call.outcome,
-        "complete": not call.why,
-        "why": call.why or None,
-        "replaces": ids[1:] or None,
-        "leg_ids": ids,
-        "path": path_of(call),
-    }
-    return [values[column.name] for column in CALL]
+def row_of(call: FoldedCall) -> tuple[Value, ...]:
+    """Return the row of a call, in the order of `columns.CALL`; the provider and the profile are null."""
+    parts, first, by = call.parts, call.first, call.answered_by
+    ids = list(dict.fromkeys([first.id, *(one.id for one in parts)]))
+    rang = [one.name or one.number for one in call.rang if one.name or one.number]
+    user = (by.user if by is not None else None) or next((one.user for one in parts if one.user), None)
+    links = list(dict.fromkeys(link for one in parts for link in one.recordings))
+    currencies = sorted(one for one in call.costs if one)
+    return (
+        None,  # the provider
+        None,  # the profile
+        first.id,
+        _instant(call.start),
+        _instant(call.answer),
+        _instant(call.end),
+        call.direction,
+        call.outcome,
+        first.from_number,
+        first.from_name,
+        next((one.to_number for one in parts if one.to_number), None),
+        next((one.dialed for one in parts if one.dialed), None),
+        None if by is None else by.name or by.number,
+        list(dict.fromkeys(rang)),
+        path_of(call),
+        None if call.queue is None else call.queue.queue or call.queue.name,
+        call.queue_wait,
+        wait(call),
+        call.talk,
+        sum_of([one for one in parts if one.role != "service"], "hold"),
+        call.transfers,
+        call.transfer or None,
+        len(ids),
+        call.network_answered,
+        is_short(call),
+        user,
+        next((one.site for one in parts if one.site), None),
+        next((one.trunk for one in parts if one.trunk), None),
+        links or None,
+        next(iter(call.costs.values())) if len(call.costs) == 1 else None,
+        (currencies[0] if len(currencies) == 1 else ",".join(currencies)) if currencies else None,
+        not call.why,
+        call.why or None,
+        ids[1:] or None,
+        ids,
+    )
 
 
-def _parties(call: FoldedCall) -> dict[str, Value]:
-    first, by = call.first, call.answered_by
-    user = (by.user if by is not None else None) or next((one.user for one in call.parts if one.user), None)
-    return {
-        "from_number": first.from_number,
-        "from_name": first.from_name,
-        "to_number": next((one.to_number for one in call.parts if one.to_number), None),
-        "dialed_number": next((one.dialed for one in call.parts if one.dialed), None),
-        "answered_by": None if by is None else by.name or by.number,
-        "rang": list(dict.fromkeys(one.name or one.number for one in call.rang if one.name or one.number)),
-        "queue": None if call.queue is None else call.queue.queue or call.queue.name,
-        "user": user,
-        "site": next((one.site for one in call.parts if one.site), None),
-        "trunk": next((one.trunk for one in call.parts if one.trunk), None),
-    }
-
-
-def _figures(call: FoldedCall) -> dict[str, Value]:
-    legs = len({one.id for one in call.parts})
-    return {
-        "queue_wait_seconds": call.queue_wait,
-        "wait_seconds": wait(call),
-        "talk_seconds": call.talk,
-        "hold_seconds": sum_of([one for one in call.parts if one.role != "service"], "hold"),
-        "transfers": call.transfers,
-        "transfer": call.transfer or None,
-        "legs": legs,
-        "network_answered": call.network_answered,
-        "short": is_short(call),
-    }
-
-
-def _sums(call: FoldedCall) -> dict[str, Value]:
-    links = list(dict.fromkeys(link for one in call.parts for link in one.recordings))
-    amounts = call.costs
-    currencies = ",".join(sorted(one for one in amounts if one)) or None
-    return {
-        "recording_urls": links or None,
-        "cost": format(next(iter(amounts.values())), "f") if len(amounts) == 1 else None,
-        "currency": currencies,
-    }
-
-
-def _instant(at: int | None) -> str | None:
-    """Return an instant as text: of the minute, which many instants share, and of the milliseconds in it."""
-    if at is None:
-        return None
-    minute, rest = divmod(at, _MINUTE)
-    return f"{_minute(minute)}{rest // _SECOND:02d}.{rest % _SECOND:03d}Z"
-
-
-@functools.lru_cache(4096)
-def _minute(number: int) -> str:
-    """Return a minute since 1970 as text up to its seconds."""
-    return rfc3339(_EPOCH + timedelta(minutes=number))[: -len("00.000Z")]
+def _instant(at: int | None) -> Value:
+    """Return an instant as text."""
+    return None if at is None else instant_text(at)
 
 
 def path_of(call: FoldedCall) -> list[dict[str, Value]]:
@@ -255,7 +271,7 @@ def story(path: Sequence[Mapping[str, Value]]) -> str:
     return " → ".join(words)
 
 
-def for_people(page: list[Row]) -> list[Row]:
+def for_people(page: Sequence[Row]) -> list[Row]:
     """Return rows in which lists are text: the path as a story, names separated by commas."""
     return [
         [
@@ -266,17 +282,18 @@ def for_people(page: list[Row]) -> list[Row]:
     ]
 
 
+_PROVIDER, _PROFILE = 0, 1
 _PATH = next(at for at, column in enumerate(CALL) if column.name == "path")
 
 
 def selected_rows(
-    pages: Iterable[list[Row]],
+    pages: Iterable[Sequence[Row]],
     at: Sequence[int],
-    keep: Callable[[list[Row]], list[Row]] | None,
+    keep: Callable[[Sequence[Row]], Sequence[Row]] | None,
     *,
     keys: ReplacedKeys | None,
     people: bool = False,
-) -> Iterator[list[Row]]:
+) -> Iterator[Sequence[Row]]:
     """Yield the wanted rows of calls, with the columns at these positions.
 
     Args:
@@ -287,9 +304,13 @@ def selected_rows(
         people: Lists become text that people read.
     """
     for page in pages:
-        rows = page if keep is None else keep(page)
+        rows: Sequence[Row] = page if keep is None else keep([*page])
         rows = for_people(rows) if people else rows
-        if rows:
+        if not rows:
+            continue
+        if isinstance(rows, RowBatch) and keys is None:
+            yield rows.select(at)
+        else:
             yield [[*([] if keys is None else [keys.key_of(row)]), *(row[one] for one in at)] for row in rows]
 
 

@@ -234,16 +234,16 @@ def _positions(request: ExportRequest) -> list[int]:
 
 def legs_schema(provider: Provider, call: Call, log: Log, *, strict: bool) -> Schema:
     """Return the schema that makes parts of calls of the records of a call; what does not fit it is logged."""
-    from cdrctl.calls.mapping import parts_schema
+    from cdrctl.calls.mapping import leg_schema
 
     assert call.common is not None  # noqa: S101 - legs are CDRs
     warn = drift(log, f"{provider.name} {call.name}", strict=strict)
-    return parts_schema(call.columns, call.common, joins_of(provider.name)[call.name], warn, call.expected)
+    return leg_schema(call.columns, call.common, joins_of(provider.name)[call.name], warn, call.expected)
 
 
 def _read_part(
     session: Session, part: Part, request: ExportRequest, *, joining: Joining
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the rows of the calls of one profile."""
     from cdrctl.calls.rows import Told
     from cdrctl.export.pipeline import read
@@ -287,7 +287,7 @@ def _read_archived_part(
     *,
     joining: Joining,
     configured: Callable[[], Mapping[str, Profile]],
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the rows of the calls of one profile in an archive."""
     from cdrctl.calls.rows import Told
     from cdrctl.export.rows import Tally
@@ -353,16 +353,16 @@ def wanted_rows(
     log: Log,
     now: datetime,
     keys: ReplacedKeys | None,
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
     from cdrctl.calls.rows import EDGE, call_rows
 
     at_edge = 0
 
-    def counted() -> Generator[list[Row], None, None]:
+    def counted() -> Generator[Sequence[Row], None, None]:
         nonlocal at_edge
         for page in call_rows(pages, told):
-            at_edge += sum(row[_WHY] == EDGE for row in page)
+            at_edge += page.columns[_WHY].count(EDGE)
             yield page
 
     yield from wanted_calls(counted(), None, request, tally, log, now, keys)
@@ -373,14 +373,14 @@ def wanted_rows(
 
 
 def wanted_calls(
-    pages: Iterable[list[Row]],
+    pages: Iterable[Sequence[Row]],
     window: Window | None,
     request: ExportRequest,
     tally: Tally,
     log: Log,
     now: datetime,
     keys: ReplacedKeys | None,
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the wanted rows of calls that are whole already, and count them."""
     from cdrctl.calls.rows import selected_rows
 

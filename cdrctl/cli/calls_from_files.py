@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from cdrctl import windows
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.files import LegFile, group_by_provider, open_file
+from cdrctl.calls.legs import parts_of_leg
 from cdrctl.calls.lines import LegDecoder
 from cdrctl.calls.recognition import Recognized, check_provider
 from cdrctl.calls.rows import Told
@@ -96,7 +97,7 @@ def _consume_in_place(
         return False
     files: list[LegFile] = []
 
-    def pages() -> Iterator[list[Row]]:
+    def pages() -> Iterator[Sequence[Row]]:
         files.extend(_open(session, paths, None, joining))
         yield from _rows(session, request, files, joining, tally)
 
@@ -123,7 +124,7 @@ def _stdin(session: Session) -> BinaryIO:
 
 def _rows(
     session: Session, request: ExportRequest, files: Sequence[LegFile], joining: Joining, tally: Tally
-) -> Generator[list[Row], None, None]:
+) -> Generator[Sequence[Row], None, None]:
     """Yield the wanted rows of all files, one provider after the other."""
     from cdrctl.cli.calls import wanted_calls, wanted_rows
 
@@ -133,7 +134,7 @@ def _rows(
         joining.cover(asked, None, None)
     for name, some in group_by_provider(files).items():
         told = Told(name, "", asked, None, joining.margin, joining.boxes, joining.queues)
-        parts = _all_parts(session, request, list(_by_kind(some)))
+        parts = _all_legs(session, request, list(_by_kind(some)))
         yield from wanted_rows(parts, told, request, tally, log, now, joining.keys)
     for one in files:
         if one.calls:
@@ -144,10 +145,10 @@ def _rows(
             log("warning", f"incomplete: {gap.what}")
 
 
-def _all_parts(
+def _all_legs(
     session: Session, request: ExportRequest, kinds: Sequence[tuple[Recognized, list[LegFile]]]
 ) -> Iterator[Sequence[Any]]:
-    """Yield pages of the parts of all legs of a provider. Of records of one event, the one that tells more counts.
+    """Yield pages of all legs of a provider. Of records of one event, the one that tells more counts.
 
     Args:
         session: The running command.
@@ -158,7 +159,7 @@ def _all_parts(
     keys = [known[kind.call.name].same for kind, _ in kinds]
     if len(kinds) < 2 or None in keys:
         for kind, group in kinds:
-            yield from _parts(session, request, kind, group)
+            yield from _legs(session, request, kind, group)
         return
     seen: Counter[str] = Counter()
     for kind, group in sorted(kinds, key=lambda one: -list(known).index(one[0].call.name)):
@@ -166,16 +167,17 @@ def _all_parts(
         assert key is not None  # noqa: S101 - see above
         ids: dict[str, bool] = {}  # of this call: whether the record counts
         mine: Counter[str] = Counter()
-        for page in _parts(session, request, kind, group):
+        for page in _legs(session, request, kind, group):
             wanted = []
-            for part in page:
-                if part[_ID] not in ids:
-                    event = key(part[_ID])
-                    ids[part[_ID]] = seen[event] == 0
-                    seen[event] -= not ids[part[_ID]]
-                    mine[event] += ids[part[_ID]]
-                if ids[part[_ID]]:
-                    wanted.append(part)
+            for leg in page:
+                record_id = parts_of_leg(leg)[0][_ID]
+                if record_id not in ids:
+                    event = key(record_id)
+                    ids[record_id] = seen[event] == 0
+                    seen[event] -= not ids[record_id]
+                    mine[event] += ids[record_id]
+                if ids[record_id]:
+                    wanted.append(leg)
             yield wanted
         seen += mine
         if not all(ids.values()):
@@ -187,7 +189,7 @@ def _all_parts(
             )
 
 
-def _calls(file: LegFile) -> Iterator[list[Row]]:
+def _calls(file: LegFile) -> Iterator[Sequence[Row]]:
     """Yield the rows of a file of whole calls."""
     read = [(column.name, reader_of(column)) for column in CALL]
     for page in file.pages({}):
@@ -225,10 +227,10 @@ def _by_kind(files: Sequence[LegFile]) -> Iterator[tuple[Recognized, list[LegFil
         yield kind, some
 
 
-def _parts(
+def _legs(
     session: Session, request: ExportRequest, kind: Recognized, files: Sequence[LegFile]
 ) -> Iterator[Sequence[Any]]:
-    """Yield pages of the parts of all legs in files of one call; a leg that comes twice counts once."""
+    """Yield pages of all legs in files of one call; a leg that comes twice counts once."""
     from cdrctl.cli.calls import legs_schema
 
     log = session.reporter.log
@@ -279,8 +281,8 @@ def _identity(call: Call, record: Any) -> str:
 
 
 def _limited(
-    pages: Generator[list[Row], None, None], request: ExportRequest, tally: Tally, log: Log
-) -> Iterator[list[Row]]:
+    pages: Generator[Sequence[Row], None, None], request: ExportRequest, tally: Tally, log: Log
+) -> Iterator[Sequence[Row]]:
     """Yield pages until the limit of the request is reached."""
     room = request.selection.stops_at
     seen = 0

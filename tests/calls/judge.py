@@ -21,7 +21,7 @@ from cdrctl.sandbox.exchange.parties import PEOPLE
 from cdrctl.sandbox.exchange.truth import CallTruth, truth_of
 from cdrctl.sandbox.voicenter.numbers import sip_code
 from cdrctl.windows import Window
-from tests.calls.truth_kit import BOXES, legs_of, parts_of
+from tests.calls.truth_kit import BOXES, all_legs, legs_of
 
 Row = dict[str, Any]
 
@@ -71,11 +71,11 @@ def rows_of(
 ) -> list[Row]:
     """Return the calls that a provider's records of a window make, as `cdrctl calls` does."""
     known = Window(since - REACH, until + REACH)
-    parts = parts_of(name, exchange, known.since, known.until, now=now, switches=switches)
+    legs = all_legs(name, exchange, known.since, known.until, now=now, switches=switches)
     boxes = BOXES if name in {"callgear", "portsip"} else frozenset[str]()
     queues = QUEUES if name in {"callgear", "portsip"} else frozenset[str]()
     told = Told(name, "judge", Window(since, until), known, REACH, boxes, queues)
-    return [dict(zip(NAMES, row, strict=True)) for page in call_rows([[tuple(p) for p in parts]], told) for row in page]
+    return [dict(zip(NAMES, row, strict=True)) for page in call_rows([legs], told) for row in page]
 
 
 def judge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cProfile
 import pstats
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.calls.truth_kit import CONTEXT, NOW, PROVIDER_NAMES, imitation_of, jo
 MOST = {"webex": 20, "kazoo": 12, "callgear": 9, "portsip": 100, "voicenter": 60}
 """Function calls from the lines of a leg to its parts, of Python and C: about half above what it took."""
 
-MOST_OF_CALL = 260
+MOST_OF_CALL = 80
 """Function calls from the parts of a call to its row."""
 
 
@@ -38,9 +39,12 @@ def test_a_leg_takes_few_function_calls(name: str) -> None:
     assert isinstance(batch, LegBatch)
     found = _calls(legs) / len(batch)
     assert found < MOST[name], f"{found:.2f} function calls for each leg"
+    every: list[Any] = [*parts]
+    for _ in range(9):  # traces the calls
+        rows = [*call_rows([every[: len(every) // 20]], Told(name, ""))]
     with cProfile.Profile() as calls:
-        rows = [row for page in call_rows([parts[: len(parts) // 20]], Told(name, "")) for row in page]
-    found = _calls(calls) / len(rows)
+        rows = [*call_rows([every[: len(every) // 20]], Told(name, ""))]
+    found = _calls(calls) / sum(map(len, rows))
     assert found < MOST_OF_CALL, f"{found:.0f} function calls for each call"
 
 

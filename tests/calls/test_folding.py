@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cdrctl.calls.folding import FoldedCall, fold, is_short, wait
-from cdrctl.calls.joining import JoinedCall
 from cdrctl.calls.rows import path_of, story
 from cdrctl.records.parts import Part
 
@@ -19,7 +17,7 @@ BASE = Part(
 
 
 def call(*parts: Part) -> FoldedCall:
-    return fold(JoinedCall(list(parts)))
+    return fold(list(parts))
 
 
 def caller(**changes: Any) -> Part:
@@ -82,12 +80,12 @@ def test_a_box_is_voicemail_and_no_talk() -> None:
 @pytest.mark.parametrize(
     ("amounts", "total"),
     [
-        ([("0.1", "USD"), ("0.2", "USD")], {"USD": Decimal("0.3")}),
-        ([("1", "USD"), ("2", "EUR")], {"USD": Decimal(1), "EUR": Decimal(2)}),
+        ([("0.1", "USD"), ("0.2", "USD")], {"USD": "0.3"}),
+        ([("1", "USD"), ("2", "EUR")], {"USD": "1", "EUR": "2"}),
         ([], {}),
     ],
 )
-def test_costs_are_exact_sums_by_currency(amounts: list[tuple[str, str]], total: dict[str, Decimal]) -> None:
+def test_costs_are_exact_sums_by_currency(amounts: list[tuple[str, str]], total: dict[str, str]) -> None:
     parts = [person("Ann", 0, 1_000)._replace(cost=cost, currency=currency) for cost, currency in amounts]
     assert call(*parts or [BASE]).costs == total
 

@@ -19,7 +19,7 @@ from cdrctl.sandbox import Exchange
 from cdrctl.sandbox.exchange.stories import TALES, tell
 from cdrctl.sandbox.exchange.truth import truth_of
 from tests.calls.judge import NAMES, REACH, judge, rows_of
-from tests.calls.truth_kit import PROVIDER_NAMES, legs_of, parts_of
+from tests.calls.truth_kit import PROVIDER_NAMES, apart, legs_of, parts_of
 
 HARD = Exchange(1, stories="hard")
 NEW_YEAR = datetime(2026, 12, 31, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_windows_that_tile_have_each_call_once(name: str) -> None:
 
 
 def told_rows(parts: Iterable[Part], told: Told) -> list[dict[str, Any]]:
-    return [dict(zip(NAMES, row, strict=True)) for page in call_rows([[tuple(p) for p in parts]], told) for row in page]
+    return [dict(zip(NAMES, row, strict=True)) for page in call_rows([apart(parts)], told) for row in page]
 
 
 @pytest.mark.parametrize("name", PROVIDER_NAMES)
@@ -115,5 +115,5 @@ def test_random_stories_are_whole_in_any_order_and_with_duplicates(
 def test_cyclic_links_end() -> None:
     parts = parts_of("webex", HARD, NEW_YEAR + timedelta(hours=15), NEW_YEAR + timedelta(hours=16))[:3]
     ring = [one._replace(names=(f"L{n}",), links=(f"L{(n + 1) % 3}",), expected=()) for n, one in enumerate(parts)]
-    (call,) = join(sorted(ring, key=order))
-    assert [one.id for one in fold(call).parts] == [one.id for one in sorted(ring, key=order)]
+    (call,) = join(apart(sorted(ring, key=order)))
+    assert [one.id for one in fold(call.parts).parts] == [one.id for one in sorted(ring, key=order)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from hypothesis import given, strategies as st
 
 from cdrctl.calls import joining
 from cdrctl.calls.joining import JoinedCall, join, order
+from cdrctl.calls.legs import plain_leg
 from cdrctl.records.parts import Part
 from tests.support.examples import examples
 
@@ -23,41 +25,48 @@ def part(name: str, start: int | None, *links: str, end: int | None = None, name
     )  # fmt: skip
 
 
+def calls_of(
+    parts: Sequence[Part], reach: timedelta = joining.REACH, most: int = joining.MOST_LEGS
+) -> list[JoinedCall]:
+    """Return the calls of legs that have one part each."""
+    return list(join((plain_leg([one]) for one in parts), reach, most))
+
+
 def groups(calls: list[JoinedCall]) -> set[frozenset[str]]:
     return {frozenset(one.id for one in call.parts) for call in calls}
 
 
 def test_a_leg_that_links_two_calls_makes_them_one() -> None:
     legs = [part("a", 0), part("b", 1000), part("c", 2000, "a", "b"), part("d", 3000)]
-    assert groups(list(join(legs))) == {frozenset("abc"), frozenset("d")}
+    assert groups(calls_of(legs)) == {frozenset("abc"), frozenset("d")}
 
 
 def test_a_link_to_a_leg_that_comes_later_joins_it() -> None:
-    assert groups(list(join([part("a", 0, "z"), part("z", 1000)]))) == {frozenset("az")}
+    assert groups(calls_of([part("a", 0, "z"), part("z", 1000)])) == {frozenset("az")}
 
 
 def test_cyclic_links_end() -> None:
-    assert groups(list(join([part("a", 0, "b"), part("b", 1, "c"), part("c", 2, "a")]))) == {frozenset("abc")}
+    assert groups(calls_of([part("a", 0, "b"), part("b", 1, "c"), part("c", 2, "a")])) == {frozenset("abc")}
 
 
 def test_an_id_that_is_used_again_later_is_another_call() -> None:
     legs = [part("a", 0, names=("7:0",)), part("b", 24 * HOUR, names=("7:0",))]
-    assert groups(list(join(legs))) == {frozenset("a"), frozenset("b")}
-    assert groups(list(join(legs, timedelta(days=2)))) == {frozenset("ab")}
+    assert groups(calls_of(legs)) == {frozenset("a"), frozenset("b")}
+    assert groups(calls_of(legs, timedelta(days=2))) == {frozenset("ab")}
 
 
 def test_a_leg_joins_a_call_that_is_still_going_on_hours_after_its_start() -> None:
     legs = [part("a", 0, end=10 * HOUR, names=("s",)), part("b", 15 * HOUR, names=("s",))]
-    assert groups(list(join(legs))) == {frozenset("ab")}
+    assert groups(calls_of(legs)) == {frozenset("ab")}
 
 
 def test_calls_come_in_the_order_of_their_starts() -> None:
     legs = [part("a", 0, end=5 * HOUR), part("b", 1000), part("c", 20 * HOUR), part("d", 21 * HOUR, "c")]
-    assert [call.parts[0].id for call in join(legs)] == ["a", "b", "c"]
+    assert [call.parts[0].id for call in calls_of(legs)] == ["a", "b", "c"]
 
 
 def test_what_cannot_be_one_call_is_marked_and_joins_nothing() -> None:
-    calls = list(join([part(f"n{at}", at, names=("same",)) for at in range(100)], most=30))
+    calls = calls_of([part(f"n{at}", at, names=("same",)) for at in range(100)], most=30)
     assert len(calls) == 100
     assert all(len(call.parts) == 1 for call in calls)
     assert sum(call.why == joining.SHARED_ID for call in calls) > 30
@@ -65,7 +74,7 @@ def test_what_cannot_be_one_call_is_marked_and_joins_nothing() -> None:
 
 def test_legs_without_ids_or_times_are_calls_of_their_own() -> None:
     bare = part("x", None)._replace(names=(), links=())
-    assert len(list(join([bare, bare, part("a", 0)]))) == 3
+    assert len(calls_of([bare, bare, part("a", 0)])) == 3
 
 
 _LEGS = st.lists(st.tuples(st.integers(0, 5 * HOUR), st.sets(st.integers(0, 6), max_size=3)), max_size=12)
@@ -75,7 +84,7 @@ _LEGS = st.lists(st.tuples(st.integers(0, 5 * HOUR), st.sets(st.integers(0, 6), 
 @examples(200)
 def test_calls_are_the_connected_legs_whatever_their_order(drawn: list[tuple[int, set[int]]]) -> None:
     legs = [part(f"n{at}", start, *(f"t{one}" for one in ids)) for at, (start, ids) in enumerate(drawn)]
-    calls = list(join(sorted(legs, key=order)))
+    calls = calls_of(sorted(legs, key=order))
     expected = [{leg.id, *leg.links} for leg in legs]
     merged = True
     while merged:
@@ -93,6 +102,6 @@ def test_calls_are_the_connected_legs_whatever_their_order(drawn: list[tuple[int
 def test_memory_is_that_of_the_calls_that_are_open() -> None:
     open_at_once = 0
     run = joining._Join(HOUR)
-    for _ in run.run(part(f"n{at}", at * MINUTE) for at in range(20_000)):
+    for _ in run.run(plain_leg([part(f"n{at}", at * MINUTE)]) for at in range(20_000)):
         open_at_once = max(open_at_once, len(run._open) + len(run._closed) + len(run._by_token))
     assert open_at_once < 400

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from cdrctl.calls.columns import CALL
-from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.legs import parts_of_legs
+from cdrctl.calls.mapping import leg_schema
 from cdrctl.calls.rows import ReplacedKeys
 from cdrctl.fetchers import PROVIDERS, joins_of, load
 from cdrctl.records.columns import NOTHING_EXPECTED
@@ -51,9 +52,9 @@ def records_of(name: str) -> list[tuple[str, Any]]:
     imitation: Any = getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])
     records = imitation(Exchange(3), lambda: NOW).truth(call.name, SINCE, UNTIL)
     assert call.common is not None
-    schema = parts_schema(call.columns, call.common, joins_of(name)[call.name], lambda _text: None, NOTHING_EXPECTED)
-    ids: list[Any] = [schema.rows(Page([one], CONTEXT.get(name, {})))[0] for one in records]
-    return [(str(part[0]), one) for part, one in zip(ids, records, strict=True)]
+    schema = leg_schema(call.columns, call.common, joins_of(name)[call.name], lambda _text: None, NOTHING_EXPECTED)
+    legs: list[Any] = [schema.rows(Page([one], CONTEXT.get(name, {})))[0] for one in records]
+    return [(parts_of_legs([leg])[0].id, one) for leg, one in zip(legs, records, strict=True)]
 
 
 def write(name: str, records: Sequence[Any], target: str, *words: str) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cdrctl.calls.legs import parts_of_legs
 from cdrctl.calls.lines import LegBatch, LegDecoder
-from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.mapping import leg_schema
 from cdrctl.fetchers import joins_of, load
 from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema
@@ -33,8 +34,8 @@ def schemas(name: str) -> tuple[Schema, Schema]:
     assert call.common is not None
     assert joins.shape is not None
     columns, common, expected = call.columns, call.common, call.expected
-    fast = parts_schema(columns, common, joins, lambda _text: None, expected)
-    return fast, parts_schema(columns, common, replace(joins, shape=None), lambda _text: None, expected)
+    fast = leg_schema(columns, common, joins, lambda _text: None, expected)
+    return fast, leg_schema(columns, common, replace(joins, shape=None), lambda _text: None, expected)
 
 
 def records_of(name: str, hours: int) -> list[Record]:
@@ -82,12 +83,12 @@ def test_parts_by_templates_are_the_plain_ones(name: str, seed: int, monkeypatch
     batches = 0
     for at in range(0, len(records), 40):
         some = records[at : at + 40]
-        right = [*plain.rows(Page(some, context))]
-        assert [*fast.rows(Page(some, context))] == right
+        right = parts_of_legs(plain.rows(Page(some, context)))
+        assert parts_of_legs(fast.rows(Page(some, context))) == right
         decoded = decoder.decode(lines_of(some), lambda some=some: some)  # type: ignore[misc]
         batches += isinstance(decoded, LegBatch)
         assert len(decoded) == len(some)
-        assert [*fast.rows(Page(decoded, context))] == right
+        assert parts_of_legs(fast.rows(Page(decoded, context))) == right
     assert batches > len(records) / 80
 
 
@@ -100,7 +101,7 @@ def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("cdrctl.calls.templates._USES", 1)
     call = joined_call(load(name))
     assert call.common is not None
-    fast = parts_schema(call.columns, call.common, counted, lambda _text: None, call.expected)
+    fast = leg_schema(call.columns, call.common, counted, lambda _text: None, call.expected)
     records = records_of(name, 24)
     fast.rows(Page(records, CONTEXT.get(name, {})))
     fast.rows(Page(records, CONTEXT.get(name, {})))
@@ -114,11 +115,11 @@ def test_columns_that_no_shape_names_decide_nothing(name: str) -> None:
     assert shape is not None
     _, plain = schemas(name)
     records = records_of(name, 24)[::7]
-    right = [*plain.rows(Page(records, CONTEXT.get(name, {})))]
+    right = parts_of_legs(plain.rows(Page(records, CONTEXT.get(name, {}))))
     named = {column.key for column in call.columns if column.name in shape.columns}
     for column in call.columns:
         if column.key not in named and column.key in records[0]:
             for value in ("", "x", 7):
                 changed = [{**record, column.key: value} for record in records]
-                found = [*plain.rows(Page(changed, CONTEXT.get(name, {})))]
+                found = parts_of_legs(plain.rows(Page(changed, CONTEXT.get(name, {}))))
                 assert found == right, column.name

@@ -10,7 +10,7 @@ from cdrctl.calls.folding import FoldedCall, fold
 from cdrctl.calls.joining import join
 from cdrctl.calls.rows import with_marks
 from cdrctl.sandbox import Call as TrueCall, Exchange
-from tests.calls.truth_kit import BOXES, HOUR, NOW, PROVIDER_NAMES, legs_of, parts_of, truth_of
+from tests.calls.truth_kit import BOXES, HOUR, NOW, PROVIDER_NAMES, apart, legs_of, parts_of, truth_of
 
 SINCE, UNTIL = NOW - timedelta(days=4), NOW - timedelta(days=3)
 
@@ -41,13 +41,13 @@ def both(name: str, since: datetime, until: datetime) -> list[tuple[TrueCall, Fo
     exchange = Exchange(1)
     boxes = BOXES if name == "portsip" else frozenset[str]()
     parts = with_marks(parts_of(name, exchange, since - HOUR, until + 6 * HOUR), boxes, frozenset())
-    found = {frozenset(one.id for one in call.parts): call for call in join(parts)}
+    found = {frozenset(one.id for one in call.parts): call for call in join(apart(parts))}
     pairs = []
     for call in exchange.calls(since, until):
         ids = legs_of(name, call)
         assert not ids or ids in found, f"the legs of {call.id} ({call.kind}) are not one call"
         if ids:
-            pairs.append((call, fold(found[ids])))
+            pairs.append((call, fold(found[ids].parts)))
     return pairs
 
 

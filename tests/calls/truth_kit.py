@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdrctl.calls.joining import order
-from cdrctl.calls.mapping import parts_schema
+from cdrctl.calls.legs import Leg, parts_of_legs, plain_leg
+from cdrctl.calls.mapping import leg_schema
 from cdrctl.fetchers import PROVIDERS, Call, Provider, joins_of, load
 from cdrctl.records.events import Page
 from cdrctl.records.parts import Part
@@ -34,7 +35,7 @@ def imitation_of(name: str, exchange: Exchange, now: datetime = NOW) -> Any:
     return getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])(exchange, lambda: now)
 
 
-def parts_of(
+def all_legs(
     name: str,
     exchange: Exchange,
     since: datetime,
@@ -42,17 +43,27 @@ def parts_of(
     *,
     now: datetime | None = None,
     switches: Mapping[str, str] | None = None,
-) -> list[Part]:
-    """Return the parts of all legs that a provider has of an exchange, by start."""
+) -> list[Leg]:
+    """Return all legs that a provider has of an exchange."""
     call = joined_call(load(name))
     made = imitation_of(name, exchange, now or max(NOW, until + timedelta(days=1)))
     made.switched |= dict(switches or {})
     records = made.truth(call.name, since, until)
     assert call.common is not None
     joins = joins_of(name)[call.name]
-    schema = parts_schema(call.columns, call.common, joins, lambda _text: None, call.expected)
-    rows: list[Any] = list(schema.rows(Page(records, CONTEXT.get(name, {}))))
-    return sorted((Part._make(row) for row in rows), key=order)
+    schema = leg_schema(call.columns, call.common, joins, lambda _text: None, call.expected)
+    legs: list[Any] = list(schema.rows(Page(records, CONTEXT.get(name, {}))))
+    return legs
+
+
+def parts_of(name: str, exchange: Exchange, since: datetime, until: datetime, **further: Any) -> list[Part]:
+    """Return the parts of all legs that a provider has of an exchange, by start; see `all_legs`."""
+    return sorted(parts_of_legs(all_legs(name, exchange, since, until, **further)), key=order)
+
+
+def apart(parts: Iterable[Part]) -> list[Leg]:
+    """Return a leg of each part."""
+    return [plain_leg([one]) for one in parts]
 
 
 def legs_of(name: str, call: TrueCall, switches: Mapping[str, str] | None = None) -> frozenset[str]:

@@ -7,8 +7,7 @@ errors of `cdrctl.errors`.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from cdrctl.export.selection import Selection
 from cdrctl.fetchers import Call, Provider, Query, load
 from cdrctl.fetchers.options import call_options, default_options, lines_of_file
 from cdrctl.http import Clock
+from cdrctl.masking import proxy_secrets, secret_mask
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
 from cdrctl.records.schemas import Schema, SchemaName
@@ -228,7 +228,8 @@ def open_profile(
     from cdrctl.profiles.file import config_path
 
     environ = os.environ if environ is None else environ
-    mask, conceal = _masking()
+    mask, conceal = secret_mask()
+    conceal(proxy_secrets(environ))
 
     def say(level: str, text: str) -> None:
         log(level, mask(text))
@@ -260,21 +261,6 @@ def _masked_errors(mask: Callable[[str], str]) -> Iterator[None]:
         error.hint = error.hint and mask(error.hint)
         error.args = (error.message,)
         raise
-
-
-def _masking() -> tuple[Callable[[str], str], Callable[[Iterable[str]], None]]:
-    """Return the function that hides secrets in a text, and the one that takes the secrets, for any thread."""
-    from cdrctl.masking import SHORTEST, mask
-
-    secrets: frozenset[str] = frozenset()
-    lock = threading.Lock()
-
-    def conceal(more: Iterable[str]) -> None:
-        nonlocal secrets
-        with lock:
-            secrets = secrets.union(one for one in more if len(one) >= SHORTEST)
-
-    return (lambda text: mask(text, secrets)), conceal
 
 
 def _read(around: Surroundings, name: str, provider: str | None) -> Written:

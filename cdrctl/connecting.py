@@ -71,6 +71,11 @@ class Connected(Struct, frozen=True):
         return self if self.client is None else replace(self, client=self.client.with_log(log))
 
 
+def is_dry_run(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment asks for a dry run."""
+    return environ.get("CDRCTL_DRY_RUN", "").strip().lower() not in {"", "0", "false", "no", "off", "f", "n"}
+
+
 @contextmanager
 def connected(
     around: Surroundings,

@@ -146,6 +146,20 @@ class ConflictError(LockedError):
     """Another run wrote the same object of a store at the same time."""
 
 
+URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
+"""Exit codes, the one that most needs a person first; temporary failures come last."""
+
+
+def most_urgent(codes: Iterable[int]) -> int:
+    """Return the exit code that most needs a person; codes that are not in `URGENCY` come first."""
+    return min(codes, key=urgency)
+
+
+def urgency(code: int) -> int:
+    """Return the rank of an exit code, the lowest for the one that most needs a person."""
+    return URGENCY.index(code) if code in URGENCY else -1
+
+
 class Message(str):
     """A message of two parts with a code, so that the program never parses its own text.
 

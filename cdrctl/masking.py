@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from urllib.parse import unquote
 
 MASK = "********"
 """The replacement of a secret, whatever its length."""
@@ -36,6 +38,34 @@ _NAMES = {
 
 _ESCAPES = re.compile(r"""[%&\\+"]""")
 """Every escape has one of these characters."""
+
+
+def secret_mask() -> tuple[Callable[[str], str], Callable[[Iterable[str]], None]]:
+    """Return the function that hides secrets in a text, and the one that takes the secrets, for any thread."""
+    secrets: frozenset[str] = frozenset()
+    lock = threading.Lock()
+
+    def conceal(more: Iterable[str]) -> None:
+        nonlocal secrets
+        with lock:
+            secrets = secrets.union(one for one in more if len(one) >= SHORTEST)
+
+    return (lambda text: mask(text, secrets)), conceal
+
+
+def proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the passwords of the proxies in the environment: as written, decoded, and as sent."""
+    for name, url in environ.items():
+        if not name.lower().endswith("_proxy") or "@" not in url:
+            continue
+        user, _, password = url.rpartition("@")[0].rpartition("//")[2].partition(":")
+        yield from (password, unquote(password))
+        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters replaced by spaces, on one line."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from cdrctl import PROVIDERS, api, sandbox
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 from cdrctl.http import Clock
 from cdrctl.masking import MASK
+from cdrctl.units import plain
 from tests.support.runner import NOW, run
 
 ROOT = Path(__file__).parents[1]
@@ -148,10 +149,11 @@ def test_the_code_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The page uses the date of the system. The clock of the library is a day ahead, so that this day is complete."""
     noon = datetime.now(UTC).replace(hour=12) + timedelta(days=1)
     monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: noon))
+    monkeypatch.setattr(plain, "Clock", lambda: Clock(now=lambda: noon))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, "docs/library.md", "exec"), {})  # noqa: S102 - our own page
 

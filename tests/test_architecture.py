@@ -66,6 +66,10 @@ KNOWS: dict[str, set[str]] = {
 }
 
 
+DOORS: dict[str, set[str]] = {"archive/__init__.py": {"units"}}
+"""Files that show a part of the library at its public name, and load it on first use."""
+
+
 @functools.cache
 def tree(path: Path) -> ast.Module:
     """Return the syntax tree of a file."""
@@ -102,8 +106,13 @@ def rooms_known(path: Path) -> set[str]:
     return {parts[1] for parts in names if parts[0] == "cdrctl" and len(parts) > 1} - {"__version__", "PROVIDERS"}
 
 
+def known_to(path: Path) -> set[str]:
+    """Return the rooms that a file may import."""
+    return KNOWS[room(path)] | {room(path)} | DOORS.get(name(path), set())
+
+
 def test_a_room_imports_only_the_rooms_below_it() -> None:
-    wrong = {name(path): rooms_known(path) - KNOWS[room(path)] - {room(path)} for path in FILES}
+    wrong = {name(path): rooms_known(path) - known_to(path) for path in FILES}
     assert not {path: rooms for path, rooms in wrong.items() if rooms}
 
 

@@ -12,3 +12,21 @@ planning    which days a run reads; sync: reads them
 calendar    which days are complete, and what a run would cost, without contacting the provider
 verify      whether files and ledger agree, and the ledger rebuilt from the files
 """
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cdrctl.units.job import CallDone, SyncJob, SyncResult
+    from cdrctl.units.plain import sync_unit
+
+__all__ = ["CallDone", "SyncJob", "SyncResult", "sync_unit"]
+
+
+def __getattr__(name: str) -> object:
+    """Return a part of the library, which is loaded now: it stands on this package, and on the profiles."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cdrctl.units import job, plain
+
+    return getattr(plain if name == "sync_unit" else job, name)

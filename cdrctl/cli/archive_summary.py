@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cdrctl.cli import failures
 from cdrctl.cli.export import Part
 from cdrctl.cli.run import Session, exit_code_of
-from cdrctl.errors import IncompleteError
+from cdrctl.errors import IncompleteError, urgency
+from cdrctl.units.job import COUNTS
 
 if TYPE_CHECKING:
     from cdrctl.archive.sync import Outcome
@@ -28,8 +29,7 @@ def are_many(jobs: Sequence[Job]) -> bool:
 
 def facts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Return the sums of the numbers of days and records."""
-    names = ("days", "fetched", "new", "late", "beyond_lookback", "changed", "gone", "duplicate")
-    return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
+    return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in COUNTS}
 
 
 def requests_of(parts: Sequence[Part]) -> int:
@@ -61,7 +61,7 @@ def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], request
         failures.show(session.reporter, failed, len(parts))
         return
     room = MOST_LINES - OTHER_LINES
-    shown = sorted(failed, key=lambda one: failures.urgency(exit_code_of(one[1])))[:room]
+    shown = sorted(failed, key=lambda one: urgency(exit_code_of(one[1])))[:room]
     incomplete = [job for job in jobs if job.is_incomplete]
     named = incomplete[: room - len(shown)]
     for job in named:

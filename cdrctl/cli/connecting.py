@@ -106,8 +106,7 @@ def refuse_dry_run(session: Session) -> None:
     Raises:
         UsageError: CDRCTL_DRY_RUN is set.
     """
-    value = session.process.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
-    if value not in {"", "0", "false", "no", "off", "f", "n"}:
+    if connecting.is_dry_run(session.process.environ):
         raise UsageError(
             "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
             hint="unset it; cdrctl plan shows the requests that a sync would need",

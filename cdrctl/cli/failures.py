@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cdrctl.cli.reporter import Reporter
-from cdrctl.errors import CdrctlError, IncompleteError
-
-URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
-"""Exit codes, the one that most needs a person first; temporary failures come last."""
+from cdrctl.errors import CdrctlError, IncompleteError, most_urgent
 
 NAMED = 10
 """The most profiles or gaps that one message names."""
@@ -20,16 +17,6 @@ class ProfilesFailedError(CdrctlError):
     def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
-
-
-def most_urgent(codes: Iterable[int]) -> int:
-    """Return the exit code that most needs a person; codes that are not in `URGENCY` come first."""
-    return min(codes, key=urgency)
-
-
-def urgency(code: int) -> int:
-    """Return the rank of an exit code, the lowest for the one that most needs a person."""
-    return URGENCY.index(code) if code in URGENCY else -1
 
 
 def show(reporter: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:

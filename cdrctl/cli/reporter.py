@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from cdrctl.cli.process import Process
 from cdrctl.errors import CdrctlError
-from cdrctl.masking import SHORTEST, mask
+from cdrctl.masking import SHORTEST, mask, printable
 
 DETAILS = frozenset({"debug", "window"})
 """The levels that -v adds: requests, and windows that are complete."""
@@ -55,7 +55,7 @@ class Reporter:
 
     def clean(self, text: str) -> str:
         """Return the text with secrets masked and control characters replaced, on one line."""
-        return "".join(char if char.isprintable() else " " for char in self.masked(text))
+        return printable(self.masked(text))
 
     def log(self, level: str, text: str) -> None:
         """Report a note, warning, progress, wait or detail; the level decides whether it is shown."""

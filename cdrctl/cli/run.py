@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
-from urllib.parse import unquote
 
 from cdrctl.cli import signals
 from cdrctl.cli.process import Process
 from cdrctl.cli.reporter import Reporter
 from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.errors import CdrctlError, OutputError, UsageError, did_you_mean
+from cdrctl.masking import proxy_secrets
 from cdrctl.threads import none_left, was_refused
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
         verbose=values["verbose"] or before.get("verbose", 0),
         as_json=form == "json",
     )
-    reporter.conceal(_proxy_secrets(process.environ))
+    reporter.conceal(proxy_secrets(process.environ))
     try:
         from cdrctl.profiles.file import config_path
 
@@ -176,16 +175,6 @@ def _check_format(form: str) -> None:
             f"--log-format is text or json, not {form!r}",
             hint=f"{did_you_mean(form, LOG_FORMATS)}without the option, {LOG_FORMAT} is read",
         )
-
-
-def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the passwords of the proxies in the environment: as written, decoded, and as sent."""
-    for name, url in environ.items():
-        if not name.lower().endswith("_proxy") or "@" not in url:
-            continue
-        user, _, password = url.rpartition("@")[0].rpartition("//")[2].partition(":")
-        yield from (password, unquote(password))
-        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
 
 
 def stop_writing(stream: TextIO | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.cli import failures
-from cdrctl.errors import SignInError
+from cdrctl.errors import SignInError, most_urgent
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.records.common import COMMON
 from tests.support.runner import NOW, run
@@ -110,7 +110,7 @@ def test_one_profile_alone_fails_with_its_own_error(config: Path) -> None:
     ("codes", "worst"), [([5, 3], 3), ([3, 8], 8), ([8, 7], 7), ([7, 4], 4), ([4, 6], 6), ([6, 1], 1), ([5], 5)]
 )
 def test_the_exit_code_is_the_most_urgent_one(codes: list[int], worst: int) -> None:
-    assert failures.most_urgent(codes) == failures.most_urgent(codes[::-1]) == worst
+    assert most_urgent(codes) == most_urgent(codes[::-1]) == worst
 
 
 @pytest.mark.slow

@@ -1,0 +1,158 @@
+"""A unit of a sync and its result, as plain values that can be pickled and hold no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from cdrctl.archive.run_report import Problem
+from cdrctl.archive.sync import Outcome
+from cdrctl.errors import CdrctlError
+from cdrctl.threads import none_left, was_refused
+from cdrctl.windows import rfc3339
+
+COUNTS = ("days", "fetched", "new", "late", "beyond_lookback", "changed", "gone", "duplicate")
+"""The numbers of an outcome that reports name."""
+
+
+class SyncJob(Struct, frozen=True, kw_only=True):
+    """The calls of one profile that are to be brought up to date in an archive.
+
+    Times and durations are in the words of the command line, such as `7d`.
+
+    Args:
+        archive: The archive, as the machine that does the job sees it.
+        profile: The name of the profile in the configuration of that machine.
+        provider: The provider, for `sandbox`, or to check that the profile is one of it.
+        config: The configuration file on that machine; None for the one that the command line uses there.
+        calls: The calls; empty for those that the archive keeps.
+        since: From when on to keep calls; None to go on as before.
+        lookback: How long after a call to read it again; None for the call's own value.
+        sweep: How long before that to read settled days again; None for the policy of the archive.
+        max_wait: How long one request may wait for retries in total; None for the profile's own limit.
+        only_missing: Read only what is missing, as `cdrctl fill` does.
+        allow_shrink: Remove records that the provider no longer has.
+        adopt: Accept that a profile points to another account than before.
+        with_calls: Store whole calls beside their legs.
+        by_day: Whether each day is a message of the result.
+        create: Whether to create the archive if there is none.
+        tz: The zone of its days if it is created; None for UTC.
+        format: Its format if it is created; None for the default.
+        version: The version of cdrctl that made this job, for another one to refuse it; empty for any.
+    """
+
+    archive: str
+    profile: str
+    provider: str | None = None
+    config: str | None = None
+    calls: tuple[str, ...] = ()
+    since: str | None = None
+    lookback: str | None = None
+    sweep: str | None = None
+    max_wait: str | None = None
+    only_missing: bool = False
+    allow_shrink: bool = False
+    adopt: bool = False
+    with_calls: bool = False
+    by_day: bool = False
+    create: bool = False
+    tz: str | None = None
+    format: str | None = None
+    version: str = ""
+
+
+class CallDone(Struct, frozen=True):
+    """What a job did for one call.
+
+    Args:
+        call: The name of the call.
+        exit_code: The exit code that it alone would give.
+        outcome: Numbers of days and records, and the problems by day. Its error is None; it is in `problem`.
+        ended: Whether the call was read to its end, or to its error, rather than stopped.
+        problem: The error that ended it; None if none did.
+    """
+
+    call: str
+    exit_code: int
+    outcome: Outcome
+    ended: bool = True
+    problem: Problem | None = None
+
+
+class SyncResult(Struct, frozen=True):
+    """What a job did.
+
+    Args:
+        profile: The name under which the archive keeps the profile.
+        exit_code: The exit code of the contract: 0 for success; of several calls, the one that most needs a person.
+        host: The machine that did it.
+        seconds: How long it took.
+        requests: How many requests were sent.
+        calls: What was done for each call.
+        messages: Notes, warnings and results as they came, each with its level.
+        problem: Why no call could be read; None if one could.
+    """
+
+    profile: str
+    exit_code: int
+    host: str
+    seconds: float
+    requests: int = 0
+    calls: tuple[CallDone, ...] = ()
+    messages: tuple[tuple[str, str], ...] = ()
+    problem: Problem | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return the result as values that JSON has."""
+        return {
+            "profile": self.profile,
+            "exit_code": self.exit_code,
+            "host": self.host,
+            "seconds": self.seconds,
+            "requests": self.requests,
+            "calls": [_plain_call(one) for one in self.calls],
+            "messages": [list(one) for one in self.messages],
+            "error": _plain_problem(self.problem),
+        }
+
+
+def _plain_call(one: CallDone) -> dict[str, Any]:
+    outcome = one.outcome
+    return {
+        "call": one.call,
+        "exit_code": one.exit_code,
+        **{name: getattr(outcome, name) for name in COUNTS},
+        "failed_days": dict(outcome.failed),
+        "gone_days": dict(outcome.gone_on),
+        "deleted_days": [*outcome.missing],
+        "beyond_retention": [f"{rfc3339(part.since)}/{rfc3339(part.until)}" for part in outcome.lost],
+        "error": _plain_problem(one.problem),
+    }
+
+
+def _plain_problem(one: Problem | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"exit_code": one.code, "message": one.message, "said": one.said, "next": one.hint}
+
+
+class UnitError(CdrctlError):
+    """An error of a job that another machine did, with its exit code."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message, said=problem.said, hint=problem.hint)
+        self.exit_code = problem.code
+
+
+def problem_of(error: Exception, clean: Callable[[str], str]) -> Problem:
+    """Return an error as a value without secrets; of an error that is a bug in cdrctl, only its class."""
+    if was_refused(error):
+        error = none_left()
+    if not isinstance(error, CdrctlError):
+        what = f"this is a bug in cdrctl: {type(error).__name__}"
+        then = "run cdrctl sync for this profile on that machine with -vv, and report the bug"
+        return Problem(CdrctlError.exit_code, what, hint=then)
+    said, hint = (text and clean(text) for text in (error.said, error.hint))
+    return Problem(error.exit_code, clean(error.message), said, hint)

@@ -64,6 +64,12 @@ WITH_CALLS = option(
 JOBS = option(
     "--jobs", about="Profiles to sync in parallel.", metavar="N", panel="Archive", kind="integer", default=8, minimum=1
 )
+DASK = option(
+    "--dask",
+    about="Let the workers of the Dask scheduler at ADDRESS sync the profiles, with their own configuration.",
+    metavar="ADDRESS",
+    panel="Archive",
+)
 ADOPT = option(
     "--adopt",
     about="Add to the records of a profile that pointed to another account before.",
@@ -85,7 +91,7 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, SINCE, LOOKBACK, SWEEP, WITH_CALLS, JOBS, SHRINK, ADOPT),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, SINCE, LOOKBACK, SWEEP, WITH_CALLS, JOBS, DASK, SHRINK, ADOPT),
     *(ZONE, FORM),
     *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
@@ -108,6 +114,7 @@ def sync(
     sweep: str | None,
     with_calls: bool,
     jobs: int,
+    dask: str | None,
     allow_shrink: bool,
     adopt: bool,
     tz: str | None,
@@ -125,12 +132,13 @@ def sync(
 
     selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "sync", into, Reports(status, metrics, ping)) as run:
-        wanted = Wanted(into, call, since, lookback, sweep, tz, form, allow_shrink, adopt, False, with_calls, jobs)
+        window, new = (since, lookback, sweep), (tz, form)
+        wanted = Wanted(into, call, *window, *new, allow_shrink, adopt, False, with_calls, jobs, dask)
         run_sync(opened, selection, wanted, run)
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, JOBS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
+    *(PROFILES, ALL, TAG, EXCEPT, SHARD, INTO, CALLS, JOBS, DASK, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs",
@@ -147,6 +155,7 @@ def fill(
     into: str,
     call: list[str],
     jobs: int,
+    dask: str | None,
     allow_shrink: bool,
     adopt: bool,
     status: str | None,
@@ -160,9 +169,8 @@ def fill(
     selection = group_selection(profile, tag, excluded, shard, every=all)
     with reported(opened, "fill", into, Reports(status, metrics, ping)) as run:
         archive_in(place_of(into))
-        run_sync(
-            opened, selection, Wanted(into, call, shrink=allow_shrink, adopt=adopt, only_holes=True, parallel=jobs), run
-        )
+        wanted = Wanted(into, call, shrink=allow_shrink, adopt=adopt, only_holes=True, parallel=jobs, dask=dask)
+        run_sync(opened, selection, wanted, run)
 
 
 @command(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.archive.places import place_of
-from cdrctl.archive.store import check_format
+from cdrctl.archive.store import FIRST_LAYOUT, check_format
 from cdrctl.cli.archive_jobs import Job, jobs_for, warn_of_unknown_profiles
 from cdrctl.cli.archive_summary import are_many, conclude, report, requests_of
 from cdrctl.cli.connecting import surroundings, the_clock
@@ -20,8 +20,9 @@ from cdrctl.cli.export import connect_part, selected_parts
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.cli.run_reports import Run
+from cdrctl.errors import UsageError
 from cdrctl.threads import merge
-from cdrctl.units.opening import open_to_sync, stores_calls
+from cdrctl.units.opening import CONVERT, open_to_sync, stores_calls
 from cdrctl.units.syncing import Sync, Target, sync_calls
 
 
@@ -41,6 +42,7 @@ class Wanted(Struct, frozen=True):
         only_holes: Read only what is missing.
         with_calls: Store whole calls, whatever the archive says.
         parallel: How many profiles to sync in parallel, which limits threads, connections and memory.
+        dask: The address of a Dask scheduler whose workers do the work; None for threads of this process.
     """
 
     into: str
@@ -55,12 +57,15 @@ class Wanted(Struct, frozen=True):
     only_holes: bool = False
     with_calls: bool = False
     parallel: int = 8
+    dask: str | None = None
 
 
 def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -> None:
     """Bring an archive up to date, and report at the end what was done; `run` is filled in for its reports."""
     started, into = time.monotonic(), place_of(wanted.into)
     check_format(wanted.form)
+    if wanted.dask is not None and "jobs" in session.typed:
+        raise UsageError("--jobs counts threads of this machine", hint="each worker of Dask has a number of its own")
     back, again = (windows.duration(one) if one is not None else None for one in (wanted.lookback, wanted.sweep))
     zone, now = windows.zone(wanted.tz or "UTC"), the_clock(session).now()
     if wanted.since is not None:
@@ -74,6 +79,8 @@ def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -
     session.reporter.left_behind = "finished days are kept; run it again to go on"
     with ExitStack() as opened:
         archive, ledger = open_to_sync(into, wanted.tz, wanted.form, opened)
+        if wanted.dask is not None and archive.layout == FIRST_LAYOUT:
+            raise UsageError("--dask needs the present layout", hint=CONVERT)
         how = Sync(
             windows.instant(wanted.since, zone=archive.zone, now=now) if wanted.since is not None else None,
             back,
@@ -84,9 +91,14 @@ def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -
             stores_calls(archive, asked=wanted.with_calls),
             session.reporter.as_json or not (session.process.stderr_is_terminal or are_many(jobs)),
         )
-        stop = threading.Event()
-        target = Target(archive, ledger, how, session.reporter.clean, stop.is_set)
-        _sync_in_parallel(session, target, jobs, wanted.parallel, stop, opened)
+        if wanted.dask is not None:
+            from cdrctl.cli.archive_dask import sync_on_dask
+
+            sync_on_dask(session, archive, how, wanted, by_profile(jobs), wanted.dask)
+        else:
+            stop = threading.Event()
+            target = Target(archive, ledger, how, session.reporter.clean, stop.is_set)
+            _sync_in_parallel(session, target, jobs, wanted.parallel, stop, opened)
     report(session, parts, jobs, requests_of(parts), round(time.monotonic() - started, 1))
     conclude(parts, jobs)
 

@@ -214,11 +214,11 @@ def _refuse_unknown(
     keys = setting_keys(model)
     unknown = [(key, f"{one_line(key)} in {profile.path}") for key in lower if key not in keys]
     mine = variable_prefix(profile.name)
-    for variable in environ:
+    for variable in filter(lambda name: name.startswith(mine), environ):
         key = variable.removeprefix(mine).lower()
         # CDRCTL_ACME_LAB_API_KEY begins like a variable of acme, but belongs to acme-lab.
         others = [each for each in profile.prefixes if each != mine and variable.startswith(each)]
-        if variable.startswith(mine) and key not in {*keys, "provider"} and not others:
+        if key not in {*keys, "provider"} and not others:
             unknown.append((key, one_line(variable)))
     if unknown:
         raise ConfigurationError(

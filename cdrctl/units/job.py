@@ -40,6 +40,8 @@ class SyncJob(Struct, frozen=True, kw_only=True):
         create: Whether to create the archive if there is none.
         tz: The zone of its days if it is created; None for UTC.
         format: Its format if it is created; None for the default.
+        mark: The name of a file that `cdrctl sync --dask` put into the archive, for a machine that sees another archive
+            there to refuse the job; empty for any.
         version: The version of cdrctl that made this job, for another one to refuse it; empty for any.
     """
 
@@ -60,6 +62,7 @@ class SyncJob(Struct, frozen=True, kw_only=True):
     create: bool = False
     tz: str | None = None
     format: str | None = None
+    mark: str = ""
     version: str = ""
 
 

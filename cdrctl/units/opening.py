@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.ledger import lock
-from cdrctl.archive.ledgers import AnyLedger, creation_lock, open_ledger
+from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.opening import make_folder
 from cdrctl.archive.options import call_options_of, calls_of
 from cdrctl.archive.settings import NAME, Settings, read_settings
@@ -27,7 +27,7 @@ from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
 from cdrctl.fetchers import Provider
 from cdrctl.units.syncing import CallRun
 
-_CONVERT = "copy the archive into it with: cdrctl archive convert OLD NEW"
+CONVERT = "copy the archive into it with: cdrctl archive convert OLD NEW"
 
 
 def open_to_sync(
@@ -74,6 +74,26 @@ def _create(folder: Path, tz: str | None, form: str | None) -> Archive:
         return open_or_create(folder, tz, form)
 
 
+def mark_path(folder: Path, name: str) -> Path:
+    """Return the path of the file that a run on several machines puts into an archive while it lasts."""
+    return folder / RUNS / f"{name}.mark"
+
+
+def check_mark(folder: Path, name: str) -> None:
+    """Refuse an archive that is not the one of a run on several machines.
+
+    Raises:
+        ConfigurationError: The file of the run is not there.
+    """
+    with reading_archive(folder):
+        there = is_there(mark_path(folder, name))
+    if not there:
+        raise ConfigurationError(
+            f"the archive in {folder} is another one than on the machine that began the run",
+            hint="all machines must see one archive there: mount a shared folder",
+        )
+
+
 def stores_calls(archive: Archive, *, asked: bool) -> bool:
     """Return whether a sync stores the calls of all its profiles.
 
@@ -82,11 +102,9 @@ def stores_calls(archive: Archive, *, asked: bool) -> bool:
         ConfigurationError: The archive has the first layout, and its `archive.toml` says so.
     """
     if archive.layout == FIRST_LAYOUT and asked:
-        raise UsageError("--with-calls needs the present layout", hint=_CONVERT)
+        raise UsageError("--with-calls needs the present layout", hint=CONVERT)
     if archive.layout == FIRST_LAYOUT and archive.settings.store_calls:
-        raise ConfigurationError(
-            f"{archive.folder / NAME}: [calls] needs the present layout of archives", hint=_CONVERT
-        )
+        raise ConfigurationError(f"{archive.folder / NAME}: [calls] needs the present layout of archives", hint=CONVERT)
     return asked or archive.settings.store_calls
 
 
@@ -133,7 +151,7 @@ def runs_of(
         options = call_options_of(folder, settings, name, provider, kept[one])
         if options.where and settings.layout == FIRST_LAYOUT:
             raise ConfigurationError(
-                f"{folder / NAME}: the options in {options.where} need the present layout", hint=_CONVERT
+                f"{folder / NAME}: the options in {options.where} need the present layout", hint=CONVERT
             )
         yield CallRun(name, kept[one], Outcome(), options, beside=optional)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cdrctl import PROVIDERS, __version__, windows
+from cdrctl.archive.places import is_url
+from cdrctl.archive.run_report import Problem
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected, is_dry_run
 from cdrctl.errors import ConfigurationError, IncompleteError, UsageError, most_urgent
 from cdrctl.fetchers import Provider, load
 from cdrctl.http import Clock
 from cdrctl.masking import printable, proxy_secrets, secret_mask
 from cdrctl.profiles.choosing import choose_profile
-from cdrctl.profiles.file import Profile, config_path
-from cdrctl.profiles.settings import known_profiles
+from cdrctl.profiles.file import Profile, config_path, read_profiles
+from cdrctl.profiles.settings import written_secrets
 from cdrctl.units.job import CallDone, SyncJob, SyncResult, problem_of
-from cdrctl.units.opening import archived_name, open_to_sync, runs_of, stores_calls
+from cdrctl.units.opening import archived_name, check_mark, open_to_sync, runs_of, stores_calls
 from cdrctl.units.syncing import CallRun, Log, Sync, Target, sync_calls
 
 KEPT_LEVELS = frozenset({"note", "warning", "result"})
@@ -100,13 +103,17 @@ def sync_unit(
             _do(unit, opened)
     except Exception as error:  # noqa: BLE001 - a bug in cdrctl becomes exit code 1 of this job
         problem = problem_of(error, clean)
-    calls = tuple(_call_done(run, clean) for run in unit.runs) if problem is None else ()
+    return _result(unit, problem, tuple(messages), round(time.monotonic() - begun, 3))
+
+
+def _result(unit: _Unit, problem: Problem | None, messages: tuple[tuple[str, str], ...], seconds: float) -> SyncResult:
+    """Return the result of a job that has ended."""
+    calls = tuple(_call_done(run, unit.clean) for run in unit.runs) if problem is None else ()
     codes = [one.exit_code for one in calls if one.exit_code]
     code = problem.code if problem is not None else most_urgent(codes) if codes else 0
     client = unit.profile.client if unit.profile is not None else None
     requests = client.requests if client is not None else 0
-    seconds = round(time.monotonic() - begun, 3)
-    return SyncResult(unit.name, code, platform.node(), seconds, requests, calls, tuple(messages), problem)
+    return SyncResult(unit.name, code, platform.node(), seconds, requests, calls, messages, problem)
 
 
 def _do(unit: _Unit, opened: ExitStack) -> None:
@@ -117,8 +124,10 @@ def _do(unit: _Unit, opened: ExitStack) -> None:
     """
     job, around = unit.job, unit.around
     _check(job, around.environ)
-    folder = Path(job.archive)
+    folder = _place(job.archive, opened)
     archive, ledger = open_to_sync(folder, job.tz, job.format, opened, create=job.create)
+    if job.mark:
+        check_mark(folder, job.mark)
     written, provider = _profile(job, around)
     unit.name = archived_name(job.profile, provider)
     how = Sync(
@@ -138,6 +147,18 @@ def _do(unit: _Unit, opened: ExitStack) -> None:
         unit.profile = opened.enter_context(connected(around, provider, job.profile, written))
     unit.runs = runs
     sync_calls(around, Target(archive, ledger, how, unit.clean, unit.stop), provider, unit.profile, runs)
+
+
+def _place(text: str, opened: ExitStack) -> Path:
+    """Return the place of an archive; of a store, a view of its own, so that no job sees what an earlier one saw."""
+    if not is_url(text):
+        return Path(text)
+    from cdrctl.archive.mirror import Mirror
+    from cdrctl.archive.objects import checked_url
+
+    mirror = Mirror(checked_url(text))
+    opened.callback(mirror.close)
+    return mirror.root
 
 
 def _check(job: SyncJob, environ: Mapping[str, str]) -> None:
@@ -166,11 +187,33 @@ def _profile(job: SyncJob, around: Surroundings) -> tuple[Profile | None, Provid
         if job.provider not in PROVIDERS:
             raise ConfigurationError("the sandbox imitates every provider", hint="name one: provider='webex'")
         return None, load(job.provider)
-    found, warnings = known_profiles(around.config, around.environ, around.conceal)
+    found, warnings = _read(around.config, around.environ)
     for warning in warnings:
         around.log("warning", warning)
     written = choose_profile(found, job.provider, job.profile, around.environ)
+    around.conceal(written_secrets([written], around.environ))
     return written, load(written.provider)
+
+
+def _read(config: Path, environ: Mapping[str, str]) -> tuple[Mapping[str, Profile], Sequence[str]]:
+    """Return the profiles of the file and of the environment, and warnings; a file that did not change is read once.
+
+    A worker does thousands of units, and a file of thousands of profiles takes longer to read than a unit takes.
+    """
+    try:
+        status = config.stat()
+    except OSError:
+        return read_profiles(config, environ)
+    state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    declared = {name: value for name, value in environ.items() if name.endswith("_PROVIDER")}
+    return _read_once(config, state, frozenset(declared.items()))
+
+
+@functools.lru_cache(1)
+def _read_once(
+    config: Path, _state: tuple[int, ...], declared: frozenset[tuple[str, str]]
+) -> tuple[Mapping[str, Profile], Sequence[str]]:
+    return read_profiles(config, dict(declared))
 
 
 def _call_done(run: CallRun, clean: Callable[[str], str]) -> CallDone:

@@ -19,8 +19,8 @@ from cdrctl.archive.dayfile import NewDay, Row
 from cdrctl.archive.files import save
 from cdrctl.archive.index import instant_text, milliseconds
 from cdrctl.archive.intervals import Reading, whole_day
-from cdrctl.archive.ledger2 import CallLedger, ledger_path, write_ledger
-from cdrctl.archive.ledger_days import file_entry
+from cdrctl.archive.ledger2 import ledger_path, write_ledger
+from cdrctl.archive.ledger_days import CallLedger, file_entry
 from cdrctl.archive.store import Archive, open_or_create
 from cdrctl.fetchers import Call, load
 

@@ -28,7 +28,8 @@ from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.layout2 import HIDDEN, READINGS
 from cdrctl.archive.ledger import FileEntry, KeptCall, lock, lock_file
-from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_ledger
+from cdrctl.archive.ledger2 import ledger_path, read_ledger, write_ledger
+from cdrctl.archive.ledger_days import CallLedger
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.opening import etag_of, make_folder, read_file
 from cdrctl.archive.owner import path_of

@@ -15,7 +15,15 @@ from cdrctl.archive.details import keep_details
 from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.files import load, other_owner, recover, save
 from cdrctl.archive.index import Entry
-from cdrctl.archive.intervals import Reading, State, add_reading, done_windows, overlap, subtract, whole_day
+from cdrctl.archive.intervals import (
+    Reading,
+    State,
+    add_reading,
+    done_windows,
+    overlap,
+    subtract,
+    whole_day,
+)
 from cdrctl.archive.lateness import Lateness, added, observe
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
@@ -167,7 +175,7 @@ def _calendar_day(archive: Archive, name: str) -> Window | None:
     return None if name == UNKNOWN else whole_day(datetime.fromisoformat(name).date(), archive.zone)
 
 
-def store_day(
+def store_once(
     archive: Archive,
     ledger: AnyLedger,
     source: Source,
@@ -178,6 +186,7 @@ def store_day(
     *,
     shrink: bool,
     lookback: timedelta,
+    concurrent: bool = False,
 ) -> DayResult:
     """Merge the records that came into a day's file, write it, then update the ledger, and return the changes.
 
@@ -191,6 +200,10 @@ def store_day(
         readings: The readings of the day in the ledger.
         shrink: Remove records that are gone at the provider.
         lookback: For how long after a call its record may still appear or change.
+        concurrent: Another run wrote the file of the day after the records came.
+
+    Raises:
+        ConflictError: Another run has written the object of the day in a store.
     """
     with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
         known, before, mixed = _readings_before(source, came, there, readings)
@@ -202,7 +215,9 @@ def store_day(
             # Nothing is merged, so the rows are those of the file: also if another program replaces it by now.
             header, result, rows = old.header, Merged(Counts(), old.records, 0, 0, changed=False), old.rows
         else:
-            header, result = _merge_day(source, came.spool, came, there, before, shrink=shrink, mixed=mixed)
+            header, result = _merge_day(
+                source, came.spool, came, there, before, shrink=shrink, mixed=mixed, concurrent=concurrent
+            )
             late_starts = came.spool.late_starts(done_windows(before))
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
         lost += max(there.expected - result.records, 0)
@@ -338,8 +353,11 @@ def _merge_day(
     shrink: bool = False,
     placed: bool = True,
     mixed: bool = False,
+    concurrent: bool = False,
 ) -> tuple[bytes, Merged]:
     """Merge the new and the old records under one header, and return it with the result.
+
+    If another run wrote the file after the records came, it has the newer version of what both have.
 
     Records without a start are only added to, and so are those of a mixed window.
     """
@@ -356,10 +374,15 @@ def _merge_day(
         shrink=shrink,
         traits=call_traits(source.call.alike, columns_of(header)),
         read_at=came.read_at,
-        keep=keep_details(source.call, header, wanted=source.wants_details),
+        concurrent=concurrent,
+        keep=_older if concurrent else keep_details(source.call, header, wanted=source.wants_details),
     )
     same = old is not None and old.header == header
     return header, result if same else result._replace(changed=True)
+
+
+def _older(line: bytes, _came: bytes) -> bytes:
+    return line
 
 
 def _recast_rows(old: DayFile, header: bytes) -> Iterator[Row]:

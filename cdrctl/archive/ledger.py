@@ -145,6 +145,9 @@ class Ledger:
             raise
         return db
 
+    def flush(self, profile: str, call: str) -> None:
+        """Do nothing: every change is written already."""
+
     def close(self) -> None:
         """Close the database after the write in progress, if any."""
         with self._writing, self._querying:

@@ -15,20 +15,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from cdrctl.archive.files import contents_of, deleted_contents
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
-from cdrctl.archive.ledger_days import day_text, file_entry, parse_ledger, read_day, text_of
-from cdrctl.archive.opening import etag_of, make_folder, names_in, read_file
+from cdrctl.archive.ledger_days import CallLedger, file_entry, parse_ledger, read_day, text_of
+from cdrctl.archive.ledger_merge import Unsaved, merged
+from cdrctl.archive.opening import etag_of, make_folder, names_in, pause, read_file, see_again
+from cdrctl.archive.places import StoredPath
 from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
     CALL,
@@ -43,57 +42,22 @@ from cdrctl.archive.store import (
     write_hint,
     writing_archive,
 )
-from cdrctl.errors import CdrctlError, LockedError, OutputError
+from cdrctl.errors import CdrctlError, ConflictError, LockedError, OutputError
 from cdrctl.windows import rfc3339
 
 FOLDER = Path("_cdrctl", "ledger")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """The names of profiles and calls."""
+WRITES = 8
+"""How often a ledger in a store is merged again because another run wrote it first."""
 CALLS_IN_MEMORY = 32
 """How many ledgers stay parsed: more than calls that are synced at once."""
-
-
-Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None, Lateness | None]
-"""A day as JSON, and the readings, the entry and the lateness of which it was made."""
-
-
-@dataclass(slots=True)
-class CallLedger:
-    """What the archive knows of one call.
-
-    Args:
-        provider: The provider's name; empty if unknown.
-        begins: Since when the archive keeps the call; None if it does not keep it yet.
-        readings: The readings by day, oldest first.
-        files: The entries of the files by day.
-        retired: The first day that was not removed; None if none was.
-        lateness: How late the records of the days came that have been read again, by day.
-        sweeps: The sweeps by the policy of the archive.
-        written: The days as JSON, each with the readings, the entry and the lateness of which it was made.
-    """
-
-    provider: str = ""
-    begins: datetime | None = None
-    readings: dict[str, list[Reading]] = field(default_factory=dict)
-    files: dict[str, FileEntry] = field(default_factory=dict)
-    retired: date | None = None
-    lateness: dict[str, Lateness] = field(default_factory=dict)
-    sweeps: SweepState = field(default_factory=SweepState)
-    written: dict[str, Written] = field(default_factory=dict, repr=False)
-
-    def day_text(self, day: str) -> bytes:
-        """Return a day as JSON."""
-        readings, entry, late = self.readings.setdefault(day, []), self.files.get(day), self.lateness.get(day)
-        known = self.written.get(day)
-        if known is None or known[1] is not readings or known[2] is not entry or known[3] is not late:
-            known = self.written[day] = day_text(readings, entry, late), readings, entry, late
-        return bytes(known[0])
 
 
 class JsonLedger:
     """The ledgers of an archive; the methods may be called from several threads.
 
-    Every change is on disk when the method returns.
+    Every change is on disk when the method returns. In a store, it is written by `flush` and `close`.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -102,11 +66,54 @@ class JsonLedger:
         self._querying = threading.RLock()
         self._writing = threading.Lock()
         self._closed = False
+        self._unsaved: dict[tuple[str, str], Unsaved] = {}
 
     def close(self) -> None:
-        """End after the write in progress, if any."""
+        """End after the write in progress, if any.
+
+        Raises:
+            OutputError: A ledger in a store cannot be written.
+        """
         with self._writing:
+            if not self._closed:
+                for names in [*self._unsaved]:
+                    self.flush(*names)
             self._closed = True
+
+    def flush(self, profile: str, call: str) -> None:
+        """Write the ledger of a call to a store, merged with what another run has written; nothing for a folder.
+
+        Raises:
+            OutputError: It cannot be written.
+            ConflictError: Other runs write it all the time.
+        """
+        names = profile, call
+        with self._querying:
+            before, found = self._unsaved.get(names), self._calls.get(names)
+        if before is None or found is None:
+            return
+        for attempt in range(1, WRITES + 1):
+            try:
+                write_ledger(self.archive, *names, found)
+            except ConflictError:
+                if attempt == WRITES:
+                    raise
+                pause(attempt)
+                see_again(ledger_path(self.archive, *names))
+                theirs = read_ledger(self.archive, *names) or CallLedger()
+                with writing_archive(self.archive.folder), self._querying:
+                    found = self._calls[names] = merged(self.archive, names, found, theirs, before)
+                continue
+            break
+        with self._querying:
+            self._unsaved.pop(names, None)
+
+    def _note(self, profile: str, call: str, found: CallLedger, day: str | None = None) -> None:
+        """Note that a ledger in a store, and a day of it, is going to be changed."""
+        if isinstance(self.archive.folder, StoredPath):
+            unsaved = self._unsaved.setdefault((profile, call), Unsaved(found.sweeps))
+            if day is not None:
+                unsaved.days.setdefault(day, found.day_text(day) if found.has(day) else None)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -150,8 +157,12 @@ class JsonLedger:
             found = self._call(kept.profile, kept.call)
             begins = kept.begins if found.begins is None else min(found.begins, kept.begins)
             if (found.begins, found.provider) != (begins, kept.provider):
+                is_new = found.begins is None
+                self._note(kept.profile, kept.call, found)
                 found.begins, found.provider = begins, kept.provider
                 self._save(kept.profile, kept.call, found)
+                if is_new:
+                    self.flush(kept.profile, kept.call)
 
     def lateness(self, profile: str, call: str) -> dict[str, Lateness]:
         """Return how late the records of a call came, by day, for the days that have been read again."""
@@ -168,6 +179,7 @@ class JsonLedger:
         with self._querying:
             found = self._call(profile, call)
             if found.sweeps != sweeps:
+                self._note(profile, call, found)
                 found.sweeps = sweeps
                 self._save(profile, call, found)
 
@@ -184,6 +196,7 @@ class JsonLedger:
         """Replace the readings of a day, and the entry of its file and its lateness if they are given."""
         with self._querying:
             found = self._call(profile, call)
+            self._note(profile, call, found, day)
             found.readings[day] = sorted(readings, key=lambda one: one.window.since)
             if entry is not None:
                 found.files[day] = entry
@@ -195,16 +208,21 @@ class JsonLedger:
         """Forget a call that has no files."""
         with self._querying:
             self._calls.pop((profile, call), None)
+            self._unsaved.pop((profile, call), None)
             with writing_archive(self.archive.folder):
                 ledger_path(self.archive, profile, call).unlink(missing_ok=True)
 
     def retire(self, profile: str, call: str, before: date, remove: Callable[[], None]) -> None:
         """Forget the days before one, for good; `remove` removes their files after that is stored."""
         with self._querying:
+            self.flush(profile, call)
             write_retired(self.archive, profile, call, Retired(self._call(profile, call).begins, before))
             remove()
             self._calls.pop((profile, call))
-            self._save(profile, call, self._call(profile, call))
+            found = self._call(profile, call)
+            self._note(profile, call, found)
+            self._save(profile, call, found)
+            self.flush(profile, call)
 
     def names(self) -> list[tuple[str, str]]:
         """Return the profile and the name of each call that has a ledger or records.
@@ -233,12 +251,14 @@ class JsonLedger:
             known = read_ledger(self.archive, profile, call) or ledger_from_files(self.archive, profile, call)
             self._calls[profile, call] = known
             if len(self._calls) > CALLS_IN_MEMORY:
-                self._calls.popitem(last=False)
+                saved = next((one for one in self._calls if one not in self._unsaved), None)
+                self._calls.pop(saved, None) if saved is not None else None
         return known
 
     def _save(self, profile: str, call: str, found: CallLedger) -> None:
         self._calls[profile, call] = found
-        write_ledger(self.archive, profile, call, found)
+        if (profile, call) not in self._unsaved:
+            write_ledger(self.archive, profile, call, found)
 
 
 def _names_in(folder: Path) -> list[str]:

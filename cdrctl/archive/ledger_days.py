@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from cdrctl.archive.index import LARGEST, aware, plain_reading, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
-from cdrctl.archive.ledger import FileEntry
+from cdrctl.archive.ledger import FileEntry, SweepState
 from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window
@@ -185,3 +186,44 @@ def day_text(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lat
     if lateness is not None:
         plain["lateness"] = plain_lateness(lateness)
     return json.dumps(plain, separators=_TIGHT).encode()
+
+
+Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None, Lateness | None]
+"""A day as JSON, and the readings, the entry and the lateness of which it was made."""
+
+
+@dataclass(slots=True)
+class CallLedger:
+    """What the archive knows of one call.
+
+    Args:
+        provider: The provider's name; empty if unknown.
+        begins: Since when the archive keeps the call; None if it does not keep it yet.
+        readings: The readings by day, oldest first.
+        files: The entries of the files by day.
+        retired: The first day that was not removed; None if none was.
+        lateness: How late the records of the days came that have been read again, by day.
+        sweeps: The sweeps by the policy of the archive.
+        written: The days as JSON, each with the readings, the entry and the lateness of which it was made.
+    """
+
+    provider: str = ""
+    begins: datetime | None = None
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    retired: date | None = None
+    lateness: dict[str, Lateness] = field(default_factory=dict)
+    sweeps: SweepState = field(default_factory=SweepState)
+    written: dict[str, Written] = field(default_factory=dict, repr=False)
+
+    def has(self, day: str) -> bool:
+        """Return whether there is something of a day."""
+        return day in self.readings or day in self.files
+
+    def day_text(self, day: str) -> bytes:
+        """Return a day as JSON."""
+        readings, entry, late = self.readings.setdefault(day, []), self.files.get(day), self.lateness.get(day)
+        known = self.written.get(day)
+        if known is None or known[1] is not readings or known[2] is not entry or known[3] is not late:
+            known = self.written[day] = day_text(readings, entry, late), readings, entry, late
+        return bytes(known[0])

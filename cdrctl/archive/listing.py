@@ -140,10 +140,11 @@ class Names:
                 listing.remove(key) if version is None else listing.add(key, version)
             if scope is None:
                 self._known[key] = version
-                folder, _, name = key.rpartition("/")
-                while version is not None and folder in self._levels and name not in self._levels[folder]:
+            folder = key
+            while version is not None and folder:
+                folder, _, name = folder.rpartition("/")
+                if folder in self._levels:
                     self._levels[folder].add(name)
-                    folder, _, name = folder.rpartition("/")
 
     def seen(self, key: str) -> tuple[Version | None, bool]:
         """Return the version of an object, and whether it is known without a download."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import stat
+import time
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -201,6 +203,11 @@ def see_again(path: Path) -> None:
         mirror, key = path.place
         folder = key.rpartition("/")[0]
         mirror.renew_folder(folder) if folder.startswith(("profile=", "calls/")) else mirror.renew(key)
+
+
+def pause(attempt: int) -> None:
+    """Wait a random part of some milliseconds, more after each attempt, so that runs that meet part again."""
+    time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 7)))  # noqa: S311 - no secret
 
 
 def forget_folder(folder: Path) -> None:

@@ -17,7 +17,8 @@ from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import load, save
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.ledger import FileEntry, KeptCall
-from cdrctl.archive.ledger2 import FOLDER, CallLedger, day_of, write_ledger
+from cdrctl.archive.ledger2 import FOLDER, day_of, write_ledger
+from cdrctl.archive.ledger_days import CallLedger
 from cdrctl.archive.ledgers import RUNS, creation_lock, open_ledger
 from cdrctl.archive.opening import etag_of, remove_tree
 from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser

@@ -9,7 +9,8 @@ from pathlib import Path
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of, other_owner
 from cdrctl.archive.intervals import replan, with_attempts
-from cdrctl.archive.ledger2 import FOLDER, CallLedger, ledger_from_files, read_ledger, write_ledger
+from cdrctl.archive.ledger2 import FOLDER, ledger_from_files, read_ledger, write_ledger
+from cdrctl.archive.ledger_days import CallLedger
 from cdrctl.archive.ledgers import call_lock
 from cdrctl.archive.store import UNKNOWN, Archive, call_files, day_files, is_there
 from cdrctl.errors import IncompleteError, OutputError

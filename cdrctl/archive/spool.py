@@ -33,6 +33,8 @@ CREATE TABLE renamed (key BLOB PRIMARY KEY, other BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE missing (key BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
+_CAME = "CREATE TABLE came (key BLOB NOT NULL, start INTEGER NOT NULL, line BLOB NOT NULL)"
+
 _FRESH = "FROM new WHERE key NOT IN (SELECT key FROM old) AND key NOT IN (SELECT other FROM renamed)"
 """The records that came and are not in the file, neither under their key nor under another one."""
 
@@ -96,6 +98,21 @@ class Spool:
             self._db.executemany("INSERT INTO new VALUES (?, ?, ?)", values)
             self._db.execute("COMMIT")
 
+    def remember(self) -> None:
+        """Keep a copy of the records that came, for `restart`."""
+        with on_disk():
+            self._db.execute(_CAME)
+            self._db.execute("INSERT INTO came SELECT key, start, line FROM new")
+
+    def restart(self) -> None:
+        """Go back to the records that came, as they were when `remember` was called, without rows of a file."""
+        with on_disk():
+            self._db.execute("DROP INDEX IF EXISTS old_key")
+            self._db.execute("DROP INDEX IF EXISTS new_key")
+            for table in ("old", "new", "renamed", "missing"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            self._db.execute("INSERT INTO new SELECT key, start, line FROM came")
+
     def recast(self, change: Callable[[bytes], bytes]) -> None:
         """Change the lines of the records that came."""
         self._db.create_function("recast", 1, change, deterministic=True)
@@ -127,6 +144,7 @@ class Spool:
         *,
         complete: bool,
         shrink: bool,
+        concurrent: bool = False,
         traits: Traits = lambda _line: None,
         read_at: datetime | None = None,
         keep: Callable[[bytes, bytes], bytes] | None = None,
@@ -142,6 +160,7 @@ class Spool:
             read_before: The windows that had been read successfully before: a new record in one of them is late.
             complete: The response has everything that the provider has of the window, so that absent records are gone.
             shrink: Remove gone records.
+            concurrent: Another run wrote the file after the request: what came in between is not gone.
             traits: Identifies the call of a line.
             read_at: The time of the request.
             keep: From the line in the file and the line that came to the line to store; None to store what came.
@@ -154,7 +173,7 @@ class Spool:
             self._match_renamed(since, until, traits, complete=complete)
             if keep is not None:
                 self._keep_from_old(keep)
-            if complete:
+            if complete and not concurrent:
                 self._db.execute(
                     "INSERT INTO missing SELECT key FROM old WHERE start >= ? AND start < ? "
                     "AND key NOT IN (SELECT key FROM new) AND key NOT IN (SELECT key FROM renamed)",

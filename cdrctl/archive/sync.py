@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cdrctl.archive.day import Day, Existing, read_existing, response_before, store_day
+from cdrctl.archive.day import Day, Existing, read_existing, response_before
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries, header_of, known_details
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
 from cdrctl.archive.ledger import KeptCall, SweepState
@@ -32,10 +32,12 @@ from cdrctl.archive.presence import Presence, check_files, check_zone
 from cdrctl.archive.proof import check_records, ensure_owner
 from cdrctl.archive.spool import on_disk
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
+from cdrctl.archive.storing import store_day
 from cdrctl.archive.sweeping import Sweep, call_sweep, sweep_days, with_sweep
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
+    ConflictError,
     LockedError,
     OutputError,
     SignInError,
@@ -46,6 +48,9 @@ from cdrctl.windows import Window, rfc3339
 
 BEYOND = "the provider does not keep it any more"
 """The error in the ledger of a period beyond the provider's retention. Ledgers of earlier versions have it, too."""
+
+OWNING = 3
+"""How often the account of a profile is stored again because another run stored it first."""
 
 FAILURES_IN_A_ROW = 3
 """Consecutive days with a temporary error, after which the other days are left to the next run."""
@@ -180,12 +185,26 @@ def sync(
         )
     if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
         source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
-    with on_disk():
-        ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
-        _check_files(job)
-        _read_days(job, stop)
+    try:
+        with on_disk():
+            _own(job, adopt=adopt)
+            _check_files(job)
+            _read_days(job, stop)
+    except BaseException:
+        with suppress(CdrctlError):  # the first error counts
+            ledger.flush(source.profile, call.name)
+        raise
+    ledger.flush(source.profile, call.name)
     _log_odd_records(source, outcome)
     return outcome
+
+
+def _own(job: _Job, *, adopt: bool) -> None:
+    """Store whose records the archive has; if another run does it at the same time, compare with what it stored."""
+    for _ in range(OWNING):
+        with suppress(ConflictError):
+            return ensure_owner(job.archive, job.source, job.reach(), job.present(), adopt=adopt)
+    return ensure_owner(job.archive, job.source, job.reach(), job.present(), adopt=adopt)
 
 
 def _check_files(job: _Job) -> None:

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import Reading, is_settled
-from cdrctl.archive.ledger2 import CallLedger, JsonLedger, ledger_path, read_ledger, write_ledger
-from cdrctl.archive.ledger_days import file_entry
+from cdrctl.archive.ledger2 import JsonLedger, ledger_path, read_ledger, write_ledger
+from cdrctl.archive.ledger_days import CallLedger, file_entry
 from cdrctl.archive.store import NOT_A_FILE, Archive, open_or_create, size_of
 from cdrctl.cli.calendar import coverage_line, plain_coverage
 from cdrctl.errors import OutputError

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from cdrctl.archive import convert as converting, erase as erasing
 from cdrctl.archive.lateness import Lateness, distribution
 from cdrctl.archive.ledger import SweepState
-from cdrctl.archive.ledger2 import CallLedger, JsonLedger, ledger_path, read_ledger, write_ledger
+from cdrctl.archive.ledger2 import JsonLedger, ledger_path, read_ledger, write_ledger
+from cdrctl.archive.ledger_days import CallLedger
 from cdrctl.archive.settings import SweepPolicy
 from cdrctl.archive.status import archived_calls, call_status
 from cdrctl.archive.store import FORMATS, LAYOUT, open_archive, open_or_create

@@ -19,11 +19,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from benchmarks import checks, groups as plan, report
+from benchmarks import checks, groups as plan, report, stores
 from benchmarks.groups import Group, Row, Server
 from benchmarks.measure import ROOT, Measured, run
 from benchmarks.server import HOURS
@@ -31,7 +31,20 @@ from benchmarks.wires import WIRES
 
 PEERS = Path(__file__).parent / "peers"
 PROGRAMS = ("bash", "curl", "jq")
-PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb", "pyarrow", "xlsxwriter")
+PACKAGES = (
+    "httpx",
+    "pydantic",
+    "typer",
+    "orjson",
+    "wxc-sdk",
+    "dlt",
+    "polars",
+    "duckdb",
+    "pyarrow",
+    "xlsxwriter",
+    "moto",
+    "obstore",
+)
 VERSIONS = """\
 import importlib.metadata, json, sys
 found = {}
@@ -72,6 +85,7 @@ class Bench:
     versions: dict[str, str] = field(default_factory=dict)
     _options: str | None = None
     _sent: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    _copied: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.environ = {
@@ -122,6 +136,18 @@ class Bench:
                 raise FailedError("the server did not start")
             self._configure(server, int(port))
             yield int(port)
+            process.stdin.close()
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Run an empty object store, which every program finds."""
+        command, pipe = [sys.executable, "-m", "benchmarks.stores", "serve"], subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, env=self.environ, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin  # noqa: S101 - it is a pipe
+            assert process.stdout  # noqa: S101 - as above
+            self._copied.clear()
+            self.environ |= {**stores.ENVIRON, "AWS_ENDPOINT_URL": process.stdout.readline().strip()}
+            yield
             process.stdin.close()
 
     def _together(self, servers: Sequence[tuple[Server, int]]) -> None:
@@ -192,6 +218,7 @@ class Bench:
             "local": str(self.folder / "local.jsonl"),
             "made": str(self.folder / "made"),
             "archive": str(self._archive_path(row)),
+            "store": f"s3://{stores.BUCKET}/{self._archive_path(row).name}",
         }
 
     def once(self, row: Row, server: Server, port: int) -> Measured:
@@ -216,6 +243,12 @@ class Bench:
 
     def _preparations(self, row: Row) -> list[str]:
         """Return the commands that make the archive of a row, if it needs one that is not there yet."""
+        if "{store}" in row.command and self._archive_path(row).name not in self._copied:
+            self._copied.add(self._archive_path(row).name)
+            return [
+                *self._preparations(replace(row, command="")),
+                "{python} -m benchmarks.stores copy {archive} {store}",
+            ]
         if row.kept is None or self._archive_path(row).exists():
             return []
         make = f"{{python}} -m benchmarks.archives {{archive}} {row.kept.profiles} {row.kept.days} {{day}}"
@@ -255,6 +288,8 @@ class Bench:
             if group.others:
                 others = [(server, stack.enter_context(self.serving(server))) for server in group.others]
                 self._together([(group.server, port), *others])
+            if any("{store}" in row.command and found[row.name] == [] for row in group.rows):
+                stack.enter_context(self.storing())
             if any("{local}" in row.command and found[row.name] == [] for row in group.rows):
                 self._local(group.server, port)
             for number in range(rounds + warm):

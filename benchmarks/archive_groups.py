@@ -30,6 +30,7 @@ def archive_groups(records: int, profiles: int, days: int) -> tuple[Group, ...]:
     """
     return (
         _days(profiles, days),
+        _store(profiles, days),
         _profiles(profiles, days),
         _jobs(profiles, min(records, JOB)),
         _records(records),
@@ -70,6 +71,32 @@ def _days(profiles: int, days: int) -> Group:
             ),
         ),
         first,
+    )
+
+
+def _store(profiles: int, days: int) -> Group:
+    """Return the group that compares a night in an object store with one on disk."""
+    disk, first, last = "on disk, day {}", "in a store, day {}", "{cdrctl} sync --all --into {store}"
+    disks = [Row(disk.format(day), NIGHT, kept=Kept(profiles, day)) for day in (1, days)]
+    stores = [
+        Row(
+            first.format(day),
+            last,
+            kept=Kept(profiles, day),
+            needs=("moto", "obstore"),
+            goals=(
+                Goal("≤ 1.5 × on disk", 1.5, disk.format(day)),
+                *([Goal("≤ 1.2 × day 1", 1.2, first.format(1))] if day > 1 else []),
+            ),
+        )
+        for day in (1, days)
+    ]
+    return Group(
+        "archive-store",
+        f"A night of {profiles} profiles in a folder and in a store",
+        Server("webex", 1, 1, profiles=profiles),
+        (*disks, *stores),
+        disks[0].name,
     )
 
 

@@ -188,19 +188,7 @@ def store_once(
     lookback: timedelta,
     concurrent: bool = False,
 ) -> DayResult:
-    """Merge the records that came into a day's file, write it, then update the ledger, and return the changes.
-
-    Args:
-        archive: The archive.
-        ledger: Its ledger.
-        source: The call.
-        day: The name of the day.
-        came: The records that came.
-        there: The state of the day before.
-        readings: The readings of the day in the ledger.
-        shrink: Remove records that are gone at the provider.
-        lookback: For how long after a call its record may still appear or change.
-        concurrent: Another run wrote the file of the day after the records came.
+    """Do what `storing.store_day` says, which has the same arguments; `concurrent` says that another run wrote the day.
 
     Raises:
         ConflictError: Another run has written the object of the day in a store.

@@ -64,7 +64,8 @@ class JsonLedger:
         self.archive = archive
         self._calls: OrderedDict[tuple[str, str], CallLedger] = OrderedDict()
         self._querying = threading.RLock()
-        self._writing = threading.Lock()
+        self._writing = threading.Condition()
+        self._writers = 0
         self._closed = False
         self._unsaved: dict[tuple[str, str], Unsaved] = {}
 
@@ -75,6 +76,8 @@ class JsonLedger:
             OutputError: A ledger in a store cannot be written.
         """
         with self._writing:
+            while self._writers:
+                self._writing.wait()
             if not self._closed:
                 for names in [*self._unsaved]:
                     self.flush(*names)
@@ -125,7 +128,16 @@ class JsonLedger:
         with self._writing:
             if self._closed:
                 raise LockedError("the run has ended")
-            yield
+            if not isinstance(self.archive.folder, StoredPath):
+                yield
+                return
+            self._writers += 1
+        try:
+            yield  # a request to a store takes its time: others write meanwhile
+        finally:
+            with self._writing:
+                self._writers -= 1
+                self._writing.notify_all()
 
     def kept(self) -> list[KeptCall]:
         """Return the calls that the archive keeps, by profile and call."""

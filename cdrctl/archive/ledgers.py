@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdrctl.archive.ledger import NAME, Ledger, lock_file
 from cdrctl.archive.ledger2 import JsonLedger, ledger_path
 from cdrctl.archive.opening import make_folder
 from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, is_there, writing_archive
+from cdrctl.errors import CdrctlError
 
 AnyLedger = Ledger | JsonLedger
 
@@ -27,6 +28,22 @@ def open_ledger(archive: Archive, *, read_only: bool = False) -> AnyLedger:
         return JsonLedger(archive)
     is_new = not read_only and not is_there(archive.folder / NAME) and not day_files(archive)
     return Ledger(archive.folder, new=is_new, read_only=read_only)
+
+
+@contextmanager
+def saved(ledger: AnyLedger, profile: str, call: str) -> Iterator[None]:
+    """Write the ledger of a call to a store at the end, also after an error; one on disk is written at each change.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(CdrctlError):  # the first error counts
+            ledger.flush(profile, call)
+        raise
+    ledger.flush(profile, call)
 
 
 @contextmanager

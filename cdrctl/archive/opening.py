@@ -190,13 +190,6 @@ def known_digest(path: Path) -> str | None:
     return mirror.digest(key) if mirror.is_known(key) else None
 
 
-def learn_digest(path: Path, etag: str, sha256: str) -> None:
-    """Note the SHA-256 of a version of an object; does nothing for a file."""
-    if isinstance(path, StoredPath):
-        mirror, key = path.place
-        mirror.learn(key, etag, sha256)
-
-
 def see_again(path: Path) -> None:
     """Look again what is at a path: for an object and what is beside it; does nothing for a file."""
     if isinstance(path, StoredPath):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -18,12 +18,15 @@ from cdrctl.archive.files import contents_of, other_owner
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
-from cdrctl.archive.opening import etag_of, learn_digest
+from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
 from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, sizes_in, writing_archive
 from cdrctl.errors import ConfigurationError
 from cdrctl.export.rows import Log
 from cdrctl.windows import Window
+
+if TYPE_CHECKING:
+    from cdrctl.archive.mirror import Mirror
 
 
 class Presence(Struct, frozen=True):
@@ -71,10 +74,9 @@ def check_files(
     """
     found, folder = Presence(), archive.folder
     readings, size_of = ledger.readings(*names), sizes_in(folder)
+    mirror = folder.place[0] if isinstance(folder, StoredPath) else None
     for entry in ledger.files(*names):
-        size = size_of(entry.path)
-        if isinstance(folder, StoredPath):
-            size = _known_size(folder / entry.path, entry, size)
+        size = size_of(entry.path) if mirror is None else _known_size(mirror, entry)
         if size == entry.bytes:
             continue
         if size == NOT_A_FILE:
@@ -92,15 +94,15 @@ def check_files(
     return found
 
 
-def _known_size(path: Path, entry: FileEntry, size: int | None) -> int | None:
-    """Return the size of an object; NOT_A_FILE if it is another version than that of the ledger."""
-    etag = etag_of(path)
-    if size is None or not entry.etag:
-        return size
-    if etag != entry.etag:
+def _known_size(mirror: Mirror, entry: FileEntry) -> int | None:
+    """Return the size of an object; None without one, and NOT_A_FILE for another version than that of the ledger."""
+    version = mirror.listed.version(entry.path)
+    if version is None or not entry.etag:
+        return None if version is None else version.size
+    if version.etag != entry.etag:
         return NOT_A_FILE
-    learn_digest(path, etag, entry.sha256)  # the version that was written: it need not be downloaded
-    return size
+    mirror.learn(entry.path, version.etag, entry.sha256)  # the version that was written: no download tells more
+    return version.size
 
 
 def _check_deleted(

@@ -61,16 +61,20 @@ def store_day(
             if attempt == WRITES:
                 raise
             pause(attempt)
-            came.spool.restart()
-            for one in (path, archive.path(source.profile, source.call.name, UNKNOWN)):
-                see_again(one)
-            there = read_existing(archive, ledger, source, Day(day, came.window), came.window)
-            concurrent = True
+            there, concurrent = _see_again(archive, ledger, source, day, came), True
             if there.old is not None and there.old.sha256:
                 readings = with_attempts(there.old.readings, readings)
             if came.unchanged and not _has_response(came, there, source):
                 return _leave(archive, ledger, source, day, there, readings, came.read_at)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _see_again(archive: Archive, ledger: AnyLedger, source: Source, day: str, came: Fetched) -> Existing:
+    """Return the state of a day as another run has left it, and go back to the records as they came."""
+    came.spool.restart()
+    for name in (day, UNKNOWN):
+        see_again(archive.path(source.profile, source.call.name, name))
+    return read_existing(archive, ledger, source, Day(day, came.window), came.window)
 
 
 def _has_response(came: Fetched, there: Existing, source: Source) -> bool:

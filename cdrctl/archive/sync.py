@@ -16,7 +16,7 @@ from cdrctl.archive.day import Day, Existing, read_existing, response_before
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries, header_of, known_details
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
 from cdrctl.archive.ledger import KeptCall, SweepState
-from cdrctl.archive.ledgers import AnyLedger
+from cdrctl.archive.ledgers import AnyLedger, saved
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.not_offered import is_refusal, was_read
 from cdrctl.archive.planning import (
@@ -185,16 +185,10 @@ def sync(
         )
     if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
         source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
-    try:
-        with on_disk():
-            _own(job, adopt=adopt)
-            _check_files(job)
-            _read_days(job, stop)
-    except BaseException:
-        with suppress(CdrctlError):  # the first error counts
-            ledger.flush(source.profile, call.name)
-        raise
-    ledger.flush(source.profile, call.name)
+    with saved(ledger, source.profile, call.name), on_disk():
+        _own(job, adopt=adopt)
+        _check_files(job)
+        _read_days(job, stop)
     _log_odd_records(source, outcome)
     return outcome
 

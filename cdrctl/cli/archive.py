@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from cdrctl.archive.ledger import FileEntry, KeptCall
     from cdrctl.archive.store import Archive
 
-INTO = option("--into", about="Folder of the archive.", metavar="DIR", panel="Archive", required=True)
+INTO = option(
+    "--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", panel="Archive", required=True
+)
 PROFILES = Argument("profile", "Profiles to use; or --all.", repeat=True)
 CALLS = option(
     "--call",
@@ -254,7 +256,7 @@ def _differing_calls(opened: Session, archive: Archive, kept: Sequence[KeptCall]
 
 @command(
     *(PROFILES, ALL, TAG, EXCEPT, SHARD),
-    option("--into", about="Folder of the archive, if it exists.", metavar="DIR", panel="Archive"),
+    option("--into", about="Folder of the archive, or its URL, if it exists.", metavar="DIR", panel="Archive"),
     *(CALLS, SINCE, LOOKBACK, SWEEP, ZONE),
     examples=(
         "cdrctl plan sandbox --since 30d",

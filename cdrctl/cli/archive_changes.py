@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cdrctl.archive.ledger2 import JsonLedger
     from cdrctl.archive.store import Archive
 
-INTO = option("--into", about="Folder of the archive.", metavar="DIR", required=True)
+INTO = option("--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True)
 YES = option("--yes", about="Do not ask.", kind="flag")
 DRY_RUN = option("--dry-run", about="Show what would be removed, and change nothing.", kind="flag")
 

@@ -15,7 +15,7 @@ from cdrctl.errors import IncompleteError
 
 
 @command(
-    Argument("old", "Folder of the archive.", required=True),
+    Argument("old", "Folder of the archive, or its URL (s3://…).", required=True),
     Argument("new", "Folder of the new archive: a new or an empty one.", required=True),
     option(
         "-f",

@@ -18,7 +18,7 @@ from cdrctl.errors import IncompleteError, OutputError, UsageError
 
 
 @command(
-    Argument("folder", "Folder of the archive.", metavar="DIR", required=True),
+    Argument("folder", "Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True),
     Argument("copy", "Folder of the copy: a new or an empty one.", required=True),
     option(
         "--key-file",

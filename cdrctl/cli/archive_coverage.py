@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @command(
     PROFILES,
-    option("--into", about="Folder of the archive.", metavar="DIR", required=True),
+    option("--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True),
     option(
         "--check",
         about="Print no calendar; exit with 3 unless every day is complete, and name the days that are not.",

@@ -27,7 +27,7 @@ SHOWN = (
 )
 """The columns of a table, the most important first."""
 
-INTO = option("--into", about="Folder of the archive.", metavar="DIR", required=True)
+INTO = option("--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True)
 
 
 @command(

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     Pages = Iterator[list[list[Any]]]
 
-_FROM = option("--from", name="source", about="Folder of the archive (see cdrctl sync).", metavar="DIR", required=True)
+_FROM = option(
+    "--from", name="source", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True
+)
 _TZ = option(
     "--tz",
     about="Time zone in which the statement takes days and hours from instants, and reads times without an offset. "

@@ -15,6 +15,7 @@ from cdrctl.archive.fetching import Source
 from cdrctl.archive.ledger2 import JsonLedger
 from cdrctl.archive.ledgers import AnyLedger, call_lock
 from cdrctl.archive.not_offered import is_offered, store_not_offered, store_offered
+from cdrctl.archive.opening import forget_folder
 from cdrctl.archive.options import CallOptions, wants_details
 from cdrctl.archive.retain import first_day_kept, retire
 from cdrctl.archive.store import Archive
@@ -123,6 +124,8 @@ def sync_calls(
             store_calls(around, target.archive, target.ledger, runs[-1].name, always=target.how.with_calls)
         except BaseException as error:  # noqa: BLE001 - raised by whoever reads the runs
             runs[-1].error = runs[-1].error or error
+    if runs:
+        forget_folder(target.archive.profile_folder(runs[-1].name))
 
 
 def _sync_call(around: Surroundings, target: Target, provider: Provider, profile: Connected, run: CallRun) -> None:

@@ -36,15 +36,13 @@ class Proxy:
         url: Its address.
         requests: The requests in order.
         fault: From a request to the status to answer instead, RESET, LOST, or 0. It may change the headers.
+        after: Called when the store has done what it was asked, before the answer.
     """
 
     url: str = ""
     requests: list[Asked] = field(default_factory=list)
     fault: Callable[[Asked], int] = lambda _asked: 0
-
-    def methods(self) -> list[str]:
-        """Return the methods and paths of the requests."""
-        return [f"{one.method} {one.path or one.query}" for one in self.requests]
+    after: Callable[[Asked], None] = lambda _asked: None
 
 
 @contextmanager
@@ -77,6 +75,7 @@ def proxy_to(url: str) -> Iterator[Proxy]:
             content = response.read()
             asked.status = response.status
             connection.close()
+            proxy.after(asked)
             if fault == LOST:
                 self.cut()
                 return

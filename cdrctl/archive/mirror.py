@@ -107,7 +107,9 @@ class Mirror:
             if seen is None and is_known:
                 raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{key}")
             path = self.local(key)
-            if seen is not None and self._files.get(key) == seen and etag in {None, seen.etag} and path.exists():
+            there = self._files.get(key)
+            is_wanted = seen is not None and there is not None and there.etag == seen.etag and etag in {None, seen.etag}
+            if is_wanted and path.exists():
                 return path
             return self._download(key, path, etag)
 

@@ -127,6 +127,8 @@ class Objects:
         Raises:
             ConflictError: Another version is there.
         """
+        if old is not None and old.generation is None and self.url.startswith("gs:"):
+            old = self._with_generation(key, old)  # listings do not have it
         mode: Any = "create" if old is None else {"e_tag": old.etag}
         if old is not None and old.generation is not None:
             mode["version"] = old.generation
@@ -137,6 +139,17 @@ class Objects:
             with self._errors(key):
                 return _version(self._obstore.head(self._store, key))
         return Version(size, found["e_tag"], found["version"])
+
+    def _with_generation(self, key: str, old: Version) -> Version:
+        """Return a version with its generation.
+
+        Raises:
+            ConflictError: Another version is there.
+        """
+        there = self.head(key)
+        if there is None or there.etag != old.etag:
+            raise _conflict(f"{self.url}/{key}")
+        return there
 
     def head(self, key: str) -> Version | None:
         """Return the version of an object; None if there is none."""
@@ -170,13 +183,15 @@ class Objects:
                 ) from None
             raise FileNotFoundError(2, "no such object", name) from None
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
-            raise ConflictError(
-                f"{name}: another run wrote it at the same time", hint="run this again: nothing was lost"
-            ) from None
+            raise _conflict(name) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise _rights_error(name, error) from None
         except exceptions.BaseError as error:
             raise _request_error(name, error) from None
+
+
+def _conflict(name: str) -> ConflictError:
+    return ConflictError(f"{name}: another run wrote it at the same time", hint="run this again: nothing was lost")
 
 
 def _version(one: Mapping[str, Any]) -> Version:
@@ -286,7 +301,7 @@ def _request_error(name: str, error: Exception) -> StoreError:
             hint="use an https endpoint; or accept it for a store in your own network: AWS_ALLOW_HTTP=true",
         )
     status = _STATUS.search(text)
-    if status and status[1].startswith(("3", "4")) and status[1] not in {"408", "409", "429"}:
+    if status and (status[1] == "501" or status[1][0] in "34") and status[1] not in {"408", "409", "429"}:
         return StoreError(
             f"{name}: the store refused the request",
             exit_code=6,

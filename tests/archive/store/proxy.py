@@ -17,6 +17,10 @@ LOST = -2
 """A fault: the store does what it is asked, and the answer is lost."""
 
 
+CODES = {403: "AccessDenied", 429: "SlowDown", 503: "SlowDown"}
+"""What a store says with a status."""
+
+
 @dataclass
 class Asked:
     """A request: its method, its path without the bucket, and its headers in lower case."""
@@ -64,7 +68,7 @@ def proxy_to(url: str) -> Iterator[Proxy]:
             fault = proxy.fault(asked)
             if fault > 0:
                 asked.status = fault
-                self.answer(fault, {}, b"<Error><Code>SlowDown</Code></Error>")
+                self.answer(fault, {}, f"<Error><Code>{CODES.get(fault, 'InternalError')}</Code></Error>".encode())
                 return
             if fault == RESET:
                 self.cut()

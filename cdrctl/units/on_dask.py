@@ -181,7 +181,8 @@ def do_on_cluster(
 def _first_time(
     client: Client, chains: Iterable[Sequence[SyncJob]], log: Callable[[str, str], None], clock: Callable[[], float]
 ) -> Generator[tuple[Chain, SyncJob, SyncResult], None, None]:
-    return _do(client, [Chain(deque(jobs)) for jobs in chains], log, clock)
+    ordered = sorted(chains, key=len, reverse=True)  # the night is as long as the longest one
+    return _do(client, [Chain(deque(jobs)) for jobs in ordered], log, clock)
 
 
 def _do(

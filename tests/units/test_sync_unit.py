@@ -17,6 +17,7 @@ from cdrctl.archive import SyncJob, SyncResult, sync_unit
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
 from cdrctl.units import plain
+from cdrctl.units.opening import mark_path
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
@@ -104,6 +105,20 @@ def test_what_cannot_be_done_is_a_code_and_a_sentence(
     assert problem is not None
     assert problem.message
     assert problem.hint
+
+
+def test_an_archive_without_the_mark_of_the_run_is_another_one(shell: Shell) -> None:
+    done(shell, job_for(shell))
+    other = done(shell, job_for(shell, create=False, mark="0123"))
+    assert (other.exit_code, other.calls) == (6, ())
+    mark_path(shell.folder / "archive", "0123").touch()
+    assert done(shell, job_for(shell, create=False, mark="0123")).exit_code == 0
+
+
+def test_a_configuration_that_changes_is_read_again(shell: Shell, providers: Sandbox) -> None:
+    assert done(shell, job_for(shell)).exit_code == 0
+    configure(shell, providers, "kazoo")
+    assert done(shell, job_for(shell)).exit_code == 6
 
 
 def test_a_job_of_this_version_is_done(shell: Shell) -> None:

@@ -14,6 +14,7 @@ import cdrctl
 import cdrctl.archive.sync
 from cdrctl import archive
 from cdrctl.archive import SyncJob, SyncResult, sync_unit
+from cdrctl.connecting import Surroundings
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
 from cdrctl.units import plain
@@ -71,6 +72,19 @@ def test_neither_the_job_nor_the_result_holds_a_secret(shell: Shell, providers: 
     told = pickle.dumps(job) + pickle.dumps(result) + json.dumps([result.plain(), logged]).encode()
     assert token.encode() not in told
     assert b"********" in told
+
+
+def test_a_message_of_any_part_is_masked(shell: Shell, providers: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = str(providers.credentials("webex")["access_token"])
+
+    def tells(around: Surroundings, *_: object) -> None:
+        around.log("warning", f"the token is {token}\nand more")
+
+    monkeypatch.setattr(plain, "sync_calls", tells)
+    logged: list[str] = []
+    result = done(shell, job_for(shell), log=lambda _level, text: logged.append(text))
+    assert [text for level, text in result.messages if level == "warning"] == ["the token is ******** and more"]
+    assert token not in repr(logged)
 
 
 def test_an_archive_is_not_created_unless_asked(shell: Shell) -> None:

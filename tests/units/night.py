@@ -51,24 +51,17 @@ def compare(fleet: Fleet, tenants: int) -> None:
         took = {}
         for workers in (1, 2):
             with cluster(workers, fleet.environ, fleet.folder / "cluster.log") as running:
-                fleet.run("sync", names[0], "--into", f"warm{turn}{workers}", "--dask", running.address)
-                began = time.perf_counter()
-                code, told = fleet.run(
-                    *(
-                        "sync",
-                        "--all",
-                        "--since",
-                        "2026-11-20",
-                        "--into",
-                        f"{turn}-{workers}",
-                        "--dask",
-                        running.address,
-                    )
-                )
+                fleet.run("sync", *names[:4], "--into", f"warm{turn}{workers}", "--dask", running.address)
+                wall, began = time.time(), time.perf_counter()
+                words = ("sync", "--all", "--since", LATELY, "--into", f"{turn}-{workers}", "--dask", running.address)
+                code, told = fleet.run(*words)
                 took[workers] = time.perf_counter() - began
-                spans = [one for one in running.ask("stream") if one[0].startswith("cdrctl-t")]
-                whole = max(one[3] for one in spans) - sorted(one[2] for one in spans)[1]
-            say(f"{workers} workers: {took[workers]:.1f} s in all, {whole:.1f} s in tasks, exit code {code}")
+                spans = [one[2:] for one in running.ask("stream") if one[3] > one[2] > wall]
+            whole, busy = (
+                max(until for _, until in spans) - min(since for since, _ in spans),
+                sum(b - a for a, b in spans),
+            )
+            say(f"{workers} workers: {took[workers]:.1f} s, in tasks {whole:.1f} s, busy {busy / whole / workers:.0%}")
             if code:
                 say(told)
         say(f"one worker ÷ two: {took[1] / took[2]:.2f}")

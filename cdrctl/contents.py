@@ -8,10 +8,11 @@ from __future__ import annotations
 import marshal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from cdrctl.records.batches import ABSENT, BatchedPage, RecordBatch, array_of
-from cdrctl.records.events import Record
+from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, array_of, key_columns
+from cdrctl.records.events import Record, pick
 
 _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
@@ -35,18 +36,24 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
             known = frozenset(keys)
             return [_content_of(record, keys, known) for record in records]
         return [hash(_dump(sorted(record.items()))) for record in records]
-    if records.raws is not None:
-        return [hash(bytes(raw)) for raw in records.raws]
-    # Whether a missing field is an empty text or None depends on the other records of the batch.
+    remembered = records.remembered(keys)
+    if remembered is None:
+        remembered = _contents_of_batch(records)
+        records.remember(keys, remembered)
+    return remembered
+
+
+def _contents_of_batch(batch: RecordBatch) -> Sequence[int]:
+    if batch.raws is not None:
+        return [hash(bytes(raw)) for raw in batch.raws]
     columns = [
-        column if key in records.texts or None not in column else ["" if value is None else value for value in column]
-        for key, column in records.columns.items()
-        if key not in records.unknown
+        column if key in batch.texts else _hashable_values(column, batch.kinds_of(key))
+        for key, column in batch.columns.items()
+        if key not in batch.unknown
     ]
-    columns = [column if _CONTAINERS.isdisjoint(map(type, column)) else [*map(_hashable, column)] for column in columns]
     found = [*map(hash, zip(*columns, strict=True))]
-    if records.unknown:
-        _add_unknown(records, found)
+    if batch.unknown:
+        _add_unknown(batch, found)
     return found
 
 
@@ -58,6 +65,16 @@ def _contents_of_raws(batch: RecordBatch, keys: Sequence[str]) -> Sequence[int]:
         found = contents_of(decoded, keys)
         batch.remember(keys, found)
     return found
+
+
+def _hashable_values(column: Sequence[Any], kinds: frozenset[type]) -> Sequence[Any]:
+    """Return values that can be hashed. Whether a missing field is an empty text or None depends on the batch."""
+    if kinds <= _CONTAINERS_OR_NONE:
+        with suppress(ValueError):  # from an `Unreadable`
+            return ["" if value is None else marshal.dumps(value, _VERSION) for value in column]
+    if not _CONTAINERS.isdisjoint(kinds):
+        return ["" if value is None else _hashable(value) for value in column]
+    return ["" if value is None else value for value in column] if None.__class__ in kinds else column
 
 
 def key_contents_of(records: Sequence[Record]) -> Sequence[int]:
@@ -86,6 +103,23 @@ def key_contents_of(records: Sequence[Record]) -> Sequence[int]:
     return found
 
 
+def key_values_of(records: Sequence[Record], marks: KeyFields) -> Sequence[int]:
+    """Return a fingerprint of the key fields of each record but its id; the same whether the page was read by column.
+
+    It is for counting records by id and key fields: it is cheap on a page whose records are not decoded yet, and two
+    records with one id and different content may have the same one.
+    """
+    keys = (marks.start, *marks.others)
+    batch = key_columns(records)
+    if batch is None:
+        columns = [[pick(record, key) for record in records] for key in keys]
+    else:
+        columns = [[*batch.columns[key]] for key in keys]
+    return [
+        *map(hash, zip(*(_hashable_values(column, frozenset(map(type, column))) for column in columns), strict=True))
+    ]
+
+
 def _content_of(record: Record, keys: Sequence[str], known: frozenset[str]) -> int:
     """Return the fingerprint that a record would have in a batch: an empty text stands for null and no value."""
     found = hash(tuple("" if (value := record.get(key)) is None else _hashable(value) for key in keys))
@@ -96,6 +130,7 @@ def _content_of(record: Record, keys: Sequence[str], known: frozenset[str]) -> i
 
 
 _CONTAINERS = {list, dict}
+_CONTAINERS_OR_NONE = {list, dict, type(None)}
 
 
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:

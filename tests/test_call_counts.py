@@ -54,16 +54,16 @@ class Case:
 
 
 CASES = (
-    Case("webex", "cdrs", ("-f", "csv"), 700, 0.5, 19),
-    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 410, 5.9, 14),
-    Case("callgear", "legs", ("-f", "csv"), 640, 8.6, 8.5),
-    Case("portsip", "cdrs", ("-f", "csv"), 220, 3.6, 5.3),
-    Case("voicenter", "cdrs", ("-f", "csv"), 870, 26.6, 13),
-    Case("webex", "cdrs", ("-f", "jsonl"), 810, 0.4, 0),
-    Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 170, 0.4, 0),
-    Case("webex", "cdrs", ("-f", "csv", "--schema", "common"), 790, 29.1, 0),
-    Case("portsip", "cdrs", ("-f", "sqlite"), 300, 11.2, 0),
-    Case("portsip", "cdrs", ("-f", "parquet"), 290, 10.1, 0),
+    Case("webex", "cdrs", ("-f", "csv"), 190, 0.5, 19),
+    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 4.0, 14),
+    Case("callgear", "legs", ("-f", "csv"), 310, 3.3, 8.5),
+    Case("portsip", "cdrs", ("-f", "csv"), 190, 0.6, 5.3),
+    Case("voicenter", "cdrs", ("-f", "csv"), 870, 12.0, 13),
+    Case("webex", "cdrs", ("-f", "jsonl"), 200, 0.4, 0),
+    Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 150, 0.4, 0),
+    Case("webex", "cdrs", ("-f", "csv", "--schema", "common"), 190, 29.1, 0),
+    Case("portsip", "cdrs", ("-f", "sqlite"), 200, 7.3, 0),
+    Case("portsip", "cdrs", ("-f", "parquet"), 200, 6.3, 0),
 )
 
 

@@ -374,6 +374,16 @@ def batched_page_of(text: str | bytes, few: int) -> BatchedPage:
     return batched
 
 
+@pytest.mark.parametrize("first", [0, 9, 10], ids=["the first alone", "all but the last", "all"])
+def test_a_large_page_is_cut_whatever_key_its_records_begin_with(first: int) -> None:
+    records = [alike(**{"Report ID": f"{at}"}) for at in range(10)]
+    turned = [one if at <= first else dict(reversed(one.items())) for at, one in enumerate(records)]
+    parts = [*batched_page_of(", ".join(map(json.dumps, turned)), few=3).batches()]
+    assert all(isinstance(part, RecordBatch) for part in parts)
+    assert max(map(len, parts)) <= 7
+    assert [one["Report ID"] for part in parts for one in part] == [f"{at}" for at in range(10)]
+
+
 def test_a_large_page_is_decoded_in_batches_and_repeatedly() -> None:
     batched = batched_page_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
     for _ in range(2):

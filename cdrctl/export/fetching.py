@@ -11,9 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl.export.availability import events_by_their_clock, is_recent, reachable
+from cdrctl.export.gathering import gathered
 from cdrctl.export.parallel import new_once, parts, without_repeats
 from cdrctl.export.rows import Log
-from cdrctl.fetchers import Call, Provider, Query
+from cdrctl.fetchers import Call, Fetch, Provider, Query
 from cdrctl.records.events import Event, Gap, Note
 from cdrctl.threads import merge
 from cdrctl.windows import Window
@@ -147,11 +148,11 @@ def fetch_window(
     if not ahead:
         events = fetch(query)
     elif len(ahead) == 1:
-        events = merge([functools.partial(fetch, query)])
+        events = merge([functools.partial(_gathered, fetch, query)])
     else:
         part = replace(query, once=new_once(), whole=window)
         queries = [replace(part, period=one) for one in ahead]
-        events = without_repeats(merge([functools.partial(fetch, one) for one in queries], jobs))
+        events = without_repeats(merge([functools.partial(_gathered, fetch, one) for one in queries], jobs))
     if opened.client is None:
         return events
     at = opened.now() if now is None else now
@@ -161,3 +162,7 @@ def fetch_window(
 def _after(first: Sequence[Note | Gap], events: Iterator[Event]) -> Iterator[Event]:
     yield from first
     yield from events
+
+
+def _gathered(fetch: Fetch, query: Query[Any]) -> Iterator[Event]:
+    return gathered(fetch(query), query.client.clock.monotonic) if query.client is not None else fetch(query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -83,12 +84,8 @@ def rows(
     events are closed at the end.
     """
     clean = _window_filter(call, window, tally, log, present)
-    mend = mender(
-        call.identity,
-        lambda gap: _report(gap, tally, log),
-        lambda text: log("warning", text),
-        raw=schema.columns is None,
-    )
+    warn = functools.partial(log, "warning")
+    mend = mender(call.identity, lambda gap: _report(gap, tally, log), warn, raw=schema.columns is None)
     try:
         for event in events:
             if isinstance(event, Note | Gap):
@@ -102,11 +99,12 @@ def rows(
                 tally.records += 1
                 yield schema.rows(mend(Page([event.record])))
             else:
-                tally.pages += 1
+                tally.pages += event.number
                 cleaned = (mend(clean(Page(part, event.context))) for part in batches(event.records))
                 yield from _wanted_rows(cleaned, schema, tally, log, limit, keep, moved)
                 if tally.stopped:
                     return
+            del event  # its buffer is used again for a page that is on its way
     finally:
         close = getattr(events, "close", None)  # a generator must end now, not when it is collected
         if close is not None:

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
-from cdrctl.contents import contents_of
+from cdrctl.contents import contents_of, key_values_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.fetchers import NO_CONTEXT, identities, span_of
 from cdrctl.http import Total
+from cdrctl.records.batches import BatchedPage, KeyFields
 from cdrctl.records.events import Record
 
 Item = TypeVar("Item")
@@ -63,6 +64,8 @@ class Readings(Struct):
     Args:
         identity: From a record to its id.
         keys: The provider's keys of the columns, as `columns.keys_of` returns them.
+        marks: The key fields, by which the first reading may count the records of large pages: these are not decoded
+            for it. It then never counts too many, and if some seem to be missing, the next readings count by content.
         last: The last reading.
         number: How many readings there were, with the last one.
         most: The highest total that came with any page.
@@ -71,16 +74,19 @@ class Readings(Struct):
 
     identity: Callable[[Record], str]
     keys: Sequence[str] = ()
+    marks: KeyFields | None = None
     last: Reading = field(default_factory=Reading)
     number: int = 0
     most: int = 0
     before: int = 0
     _seen: DuplicateFilter | None = None
+    _by_key: bool = False
+    _later: DuplicateFilter | None = None  # by content, after a first reading by key
 
     @property
     def records(self) -> int:
         """How many different records came, in all readings."""
-        return len(self._seen) if self._seen is not None else 0
+        return max(len(seen) if seen is not None else 0 for seen in (self._seen, self._later))
 
     @property
     def new(self) -> int:
@@ -94,14 +100,22 @@ class Readings(Struct):
         self.number += 1
         if self._seen is None:
             self._seen = self.last.seen
+        elif self._by_key and self._later is None:
+            self._later = self.last.seen
 
     def add(self, page: Sequence[Record], total: Total, context: Mapping[str, str] = NO_CONTEXT) -> None:
         """Count the records of a page with a context, and the total that came with it."""
         reading, before = self.last, self.last.records
-        ids, contents, span = identities(page, self.identity), contents_of(page, self.keys), span_of(page, context)
+        ids, span = identities(page, self.identity), span_of(page, context)
+        if self.number == 1 and not reading.rows:
+            self._by_key = self.marks is not None and isinstance(page, BatchedPage)
+        values = key_values_of(page, self.marks) if self.marks is not None and self._by_key else ()
+        contents = values if self._by_key and self.number == 1 else contents_of(page, self.keys)
         reading.seen.new_positions(ids, span, contents)
+        if self._later is not None and self._later is not reading.seen:
+            self._later.new_positions(ids, span, contents)
         if self._seen is not None and self._seen is not reading.seen:
-            self._seen.new_positions(ids, span, contents)
+            self._seen.new_positions(ids, span, values if self._by_key else contents)
         reading.rows += len(page)
         reading.idle = reading.idle + 1 if page and reading.records == before else 0
         if reading.totals[-1:] != [total.rows]:

@@ -94,6 +94,7 @@ class RecordBatch(Sequence[Record]):
         length: How many records.
         raws: The JSON text of each record, if it is needed.
         decode: Decodes an array of raw records to a batch of all columns or, where that is not possible, to records.
+        kinds: The types of the values of columns that are not text, as far as they are known.
     """
 
     __slots__ = (
@@ -104,6 +105,7 @@ class RecordBatch(Sequence[Record]):
         "columns",
         "decode",
         "key_fields",
+        "kinds",
         "length",
         "raws",
         "texts",
@@ -119,6 +121,7 @@ class RecordBatch(Sequence[Record]):
         length: int,
         raws: Sequence[Buffer] | None = None,
         decode: Callable[[bytes], Sequence[Record]] | None = None,
+        kinds: Mapping[str, frozenset[type]] | None = None,
     ) -> None:
         self.key_fields = key_fields
         self.columns = columns
@@ -130,6 +133,7 @@ class RecordBatch(Sequence[Record]):
         self.length = length
         self.raws = raws
         self.decode = decode
+        self.kinds: dict[str, frozenset[type]] = {**(kinds or {})}
         self._contents: Contents | None = None
 
     def __len__(self) -> int:
@@ -178,6 +182,47 @@ class RecordBatch(Sequence[Record]):
     def remembered(self, keys: Sequence[str]) -> Sequence[int] | None:
         """Return the fingerprints of the records by these keys, or None if they are not known."""
         return self._contents[1] if self._contents is not None and self._contents[0] == keys else None
+
+    def kinds_of(self, key: str) -> frozenset[type]:
+        """Return the types of the values of a column."""
+        found = self.kinds.get(key)
+        if found is None:
+            found = self.kinds[key] = frozenset(map(type, self.columns[key]))
+        return found
+
+    def fits(self, other: RecordBatch) -> bool:
+        """Return whether another batch has the same columns of the same form, so that both can become one."""
+        return (
+            self.key_fields is other.key_fields
+            and self.texts == other.texts
+            and self.unknown == other.unknown
+            and self.columns.keys() == other.columns.keys()
+            and (self.raws is None) == (other.raws is None)
+            and self.decode == other.decode
+        )
+
+    def joined(self, others: Sequence[RecordBatch]) -> RecordBatch:
+        """Return this batch and others that fit it as one, with what is known of all records."""
+        parts = [self, *others]
+        columns = {key: [*chain.from_iterable([part.columns[key] for part in parts])] for key in self.columns}
+        raws = None if self.raws is None else [raw for part in parts for raw in part.raws or ()]
+        joined = RecordBatch(
+            self.key_fields, columns, self.texts, self.unknown, sum(map(len, parts)), raws, self.decode
+        )
+        starts, contexts, identities = zip(*(part.known() for part in parts), strict=True)
+        if None not in starts and all(context == self._context for context in contexts):
+            joined._starts, joined._context = [*chain.from_iterable(starts)], self._context
+        if None not in identities:
+            joined._identities = [*chain.from_iterable(identities)]
+        keys = self._contents[0] if self._contents is not None else ()
+        contents = [found for part in parts if (found := part.remembered(keys)) is not None]
+        if len(contents) == len(parts):
+            joined.remember(keys, [*chain.from_iterable(contents)])
+        return joined
+
+    def known(self) -> tuple[Sequence[datetime] | None, Mapping[str, str] | None, Sequence[str] | None]:
+        """Return the starts with the context in which they were read, and the identities, as far as they are known."""
+        return self._starts, self._context, self._identities
 
     @property
     def identities(self) -> Sequence[str]:

@@ -29,7 +29,8 @@ _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 
-_BETWEEN = re.compile(rb"(?<=\})\s*,(?=\s*\{)")
+_BETWEEN = re.compile(rb"\}\s*,(?=\s*\{)")
+_FIRST_KEY = re.compile(rb'\s*\[\s*\{\s*("[\w .-]{1,100}")')
 _END = re.compile(rb"\]\s*\}\s*\Z")
 _TAIL = 20
 """Bytes at the end of a body that contain its last brackets."""
@@ -189,9 +190,11 @@ class BatchDecoder:
         The array is cut at what looks like the end of a record, and the cut is overwritten by brackets for a moment. If
         a part cannot be decoded, because the cut was within a text or a list, the rest is cut by a parser.
         """
-        at = 0
+        at, between = 0, _between(array)
         while at < len(array):
-            cut = _BETWEEN.search(array, at + step)
+            cut = between.search(array, at + step - 1)
+            if cut is None and len(array) - at > 2 * step:  # other records begin with another key
+                cut = _BETWEEN.search(array, at + step - 1)
             end = cut.end() if cut is not None else len(array)
             try:
                 batch = self._batch_of_part(array, at, end)
@@ -233,10 +236,11 @@ class BatchDecoder:
             shape = self._shape = self._refit(shape, array)
             structs = shape.decode(array)
         columns = self._columns((*self._known, *shape.unknown), structs)
-        for key, values in columns.items():
-            if key not in shape.texts and not _CONTAINERS.isdisjoint(map(type, values)) and not shallow([*values]):
+        kinds = {key: frozenset(map(type, values)) for key, values in columns.items() if key not in shape.texts}
+        for key, found in kinds.items():
+            if not _CONTAINERS.isdisjoint(found) and not shallow([*columns[key]]):
                 raise ValueError("nested too deeply to be written")
-        return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs))
+        return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs), kinds=kinds)
 
     def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
         if not structs:
@@ -289,6 +293,15 @@ def _decoder(
     names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
     record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)
     return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
+
+
+def _between(array: memoryview) -> re.Pattern[bytes]:
+    """Return what finds the end of a record: the next one begins with the key with which the first one begins.
+
+    An object in a list within a record hardly ever begins with it.
+    """
+    first = _FIRST_KEY.match(array)
+    return re.compile(rb"\}\s*,(?=\s*\{\s*%b)" % re.escape(first[1])) if first is not None else _BETWEEN
 
 
 def _writable(part: memoryview, body: bytearray) -> memoryview:

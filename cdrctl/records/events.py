@@ -34,11 +34,13 @@ class Page(Struct, frozen=True):
         records: The records.
         context: Facts about all of them that are not in the records, such as their account.
         later: The positions of records whose id an earlier record has, with other content.
+        number: How many pages of the provider it holds: small ones may be handed on together.
     """
 
     records: Sequence[Record]
     context: Mapping[str, str] = field(default_factory=dict)
     later: frozenset[int] = frozenset()
+    number: int = 1
 
 
 class Gap(Struct, frozen=True):

@@ -343,7 +343,7 @@ def _batch_rows(
         raw = batch.columns[column.key]
         if is_text(column) and column.key in batch.texts:
             return _without(raw, column.null_words), True
-        kinds = set(map(type, raw))
+        kinds = batch.kinds_of(column.key)
         if kinds <= _TYPED.get(column.kind, _NOTHING) and column.read is None and column.read_in is None:
             return raw, False
         if kinds <= _TEXTS:

@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cdrctl.fetchers import CLOCK_TOLERANCE, possible_start
-from cdrctl.fetchers.callgear.columns import start
+from cdrctl.fetchers.callgear.columns import KEY_FIELDS, start
 from cdrctl.fetchers.callgear.local_time import SECOND, spare_time
 from cdrctl.fetchers.callgear.report import BY_START, Report
 from cdrctl.fetchers.callgear.settings import TITLE
@@ -52,7 +52,7 @@ def read_span(report: Report, span: Span) -> Generator[Event, None, bool]:
     Rows of one second are in no fixed order, and rows may come and go while the pages are read. So records are counted,
     and the span is read once more if they are not as many as the total, or if that changed.
     """
-    readings = Readings(report.identity, report.keys)
+    readings = Readings(report.identity, report.keys, KEY_FIELDS)
 
     def tell() -> None:
         report.account.client.log(

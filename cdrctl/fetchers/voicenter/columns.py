@@ -13,8 +13,8 @@ from cdrctl.fetchers.voicenter.zone import own_starts, read_date, read_dates, st
 from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, Value, fingerprint, pick
-from cdrctl.records.readers import read_boolean, read_decimal, read_integer, read_iso_time, unix_instant
-from cdrctl.windows import rfc3339
+from cdrctl.records.readers import from_minutes, read_boolean, read_decimal, read_integer, read_iso_time, unix_instant
+from cdrctl.windows import EPOCH, rfc3339
 
 # The record
 
@@ -46,7 +46,10 @@ def _identities(columns: Columns) -> Sequence[str]:
     elif set(map(type, numbers)) != {type(None)} or set(map(type, kinds)) != {str}:
         raise ValueError
     words = {kind: f"{fold(kind) or kind or ''}" for kind in set(kinds)}
-    times = map(rfc3339, own_starts(columns))
+    epochs = columns["DateEpoch"]
+    starts = own_starts(columns)
+    whole = set(map(type, epochs)) == {int}
+    times = from_minutes(epochs, EPOCH) if whole else [*map(rfc3339, starts)]
     return [f"{one}:{words[kind]}:{at}" for one, kind, at in zip(columns["CallID"], kinds, times, strict=True)]
 
 

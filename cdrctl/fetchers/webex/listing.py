@@ -216,6 +216,9 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
             starts, ends = batch.span("Start time"), batch.span("Release time")
             if (starts is None or starts[0] >= earliest) and (ends is None or ends[1] <= latest):
                 return proven
+        records = [
+            dict(zip(_TIMES, times, strict=True)) for times in zip(*(batch.columns[key] for key in _TIMES), strict=True)
+        ]
     for record in records:
         began, ended = instant_in(record, "Start time"), instant_in(record, "Release time")
         if began is not None and began < earliest:
@@ -225,6 +228,9 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
             if reported is not None and reported > latest:
                 proven.add("start")
     return proven
+
+
+_TIMES = ("Start time", "Release time", "Report time")
 
 
 class Run:

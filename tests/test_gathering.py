@@ -1,0 +1,115 @@
+"""Small pages that come quickly are handed on together, and nothing is lost, repeated or kept waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, strategies as st
+
+from cdrctl.contents import contents_of
+from cdrctl.errors import TemporaryError
+from cdrctl.export.gathering import QUICK_SECONDS, gathered
+from cdrctl.records.batches import KeyFields, RecordBatch
+from cdrctl.records.decoding import FEW
+from cdrctl.records.events import Checkpoint, Event, Note, Page
+from cdrctl.windows import Window
+from tests.support.clock import HandClock
+
+KEYS = KeyFields("id", "start")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def batch(*ids: str, texts: tuple[str, ...] = ("id",), unknown: tuple[str, ...] = ()) -> RecordBatch:
+    columns = {"id": ids, "start": [NOON.isoformat()] * len(ids), **{key: [1] * len(ids) for key in unknown}}
+    return RecordBatch(KEYS, columns, frozenset(texts), unknown, len(ids))
+
+
+def pages(*sizes: int, first: int = 0) -> list[Event]:
+    made: list[Event] = []
+    for size in sizes:
+        made.append(Page(batch(*(str(first + at) for at in range(size)))))
+        first += size
+    return made
+
+
+def sizes(events: list[Event]) -> list[int]:
+    return [len(event.records) for event in events if isinstance(event, Page)]
+
+
+def test_pages_after_the_first_are_handed_on_together_up_to_a_batch() -> None:
+    assert sizes([*gathered(pages(100, 100, 100, 100, 100))]) == [100, 300, 100]
+
+
+def test_a_page_that_took_longer_is_handed_on_at_once() -> None:
+    clock = HandClock(NOON)
+
+    def slow() -> Iterator[Event]:
+        for event in pages(10, 10, 10, 10):
+            clock.sleep(QUICK_SECONDS * 1.01)
+            yield event
+
+    assert sizes([*gathered(slow(), lambda: clock.seconds)]) == [10, 10, 10, 10]
+
+
+def test_a_page_is_not_held_beyond_another_event() -> None:
+    end = Checkpoint(Window(NOON, NOON.replace(hour=13)))
+    one, two, three = pages(10, 10, 10)
+    assert [*gathered([one, two, end, three])] == [one, two, end, three]
+
+
+def test_a_page_is_not_held_beyond_an_error() -> None:
+    def broken() -> Iterator[Event]:
+        yield from pages(10, 10, 10)
+        raise TemporaryError("down")
+
+    events = gathered(broken())
+    assert sizes([next(events), next(events)]) == [10, 20]
+    with pytest.raises(TemporaryError):
+        next(events)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Page(batch("x"), {"account": "b"}),
+        Page(batch("x", texts=())),
+        Page(batch("x", unknown=("new",))),
+        Page([{"id": "x"}]),
+        Page(batch(*map(str, range(1000, 1000 + FEW)))),
+        Note("x"),
+    ],
+    ids=["context", "texts", "unknown", "plain", "large", "note"],
+)
+def test_what_differs_stays_apart(other: Event) -> None:
+    one, two = pages(10, 10)
+    assert [*gathered([one, two, other])] == [one, two, other]
+
+
+def test_closing_it_closes_the_events() -> None:
+    closed = []
+
+    def events() -> Iterator[Event]:
+        try:
+            yield from pages(10, 10)
+        finally:
+            closed.append(True)
+
+    held = gathered(events())
+    next(held)
+    held.close()
+    assert closed == [True]
+
+
+@given(st.lists(st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=5), max_size=8), st.booleans())
+def test_gathered_pages_have_the_same_records_and_fingerprints(ids: list[list[str]], known: bool) -> None:  # noqa: FBT001
+    single = [batch(*one) for one in ids]
+    expected = [content for one in ids for content in contents_of(batch(*one))]
+    if known:
+        for one in single:
+            contents_of(one)
+    came = [event for event in gathered([Page(one) for one in single]) if isinstance(event, Page)]
+    assert [record for page in came for record in page.records] == [record for one in single for record in one]
+    assert [one for page in came for one in contents_of(page.records)] == expected
+    assert sum(page.number for page in came) == len(ids)

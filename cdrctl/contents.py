@@ -29,6 +29,8 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
         found = [one for part in records.batches() for one in contents_of(part, keys)]
         records.remember(keys, found)
         return found
+    if isinstance(records, RecordBatch) and (remembered := records.remembered(keys)) is not None:
+        return remembered
     if isinstance(records, RecordBatch) and records.raws is not None and records.key_fields.overlapping:
         return _contents_of_raws(records, keys)
     if not isinstance(records, RecordBatch):
@@ -59,11 +61,9 @@ def _contents_of_batch(batch: RecordBatch) -> Sequence[int]:
 
 def _contents_of_raws(batch: RecordBatch, keys: Sequence[str]) -> Sequence[int]:
     """Return the fingerprints of raw records of which others may come on a page without raw records."""
-    found = batch.remembered(keys)
-    if found is None:
-        decoded = batch.decode(array_of(batch)) if keys and batch.decode is not None else [*batch]
-        found = contents_of(decoded, keys)
-        batch.remember(keys, found)
+    decoded = batch.decode(array_of(batch)) if keys and batch.decode is not None else [*batch]
+    found = contents_of(decoded, keys)
+    batch.remember(keys, found)
     return found
 
 

@@ -149,5 +149,16 @@ def _cells(record: bytes | None) -> list[str] | None:
     return rows[0] if len(rows) == 1 else None
 
 
+def cells_of_all(records: Sequence[bytes], width: int) -> list[list[str]] | None:
+    """Return the cells of CSV records; None if one cannot be read, or has another number of cells."""
+    csv.field_size_limit(CELL_LIMIT)
+    try:
+        rows = list(csv.reader([one.decode().removesuffix("\n") for one in records], strict=True))
+    except (csv.Error, ValueError):
+        return None
+    # An unfinished record takes the next one, and then there are fewer.
+    return rows if len(rows) == len(records) and all(len(row) == width for row in rows) else None
+
+
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, overload
 
 from cdrctl.archive.dayfile import Part, Row
 from cdrctl.archive.index import UNPLACED
-from cdrctl.archive.lines import fields_of
-from cdrctl.archive.records import ArchivedRecord
+from cdrctl.archive.lines import cells_of_all, columns_of, fields_of
+from cdrctl.archive.records import ArchivedRecord, further_fields, typed_value
 from cdrctl.fetchers import Call
 from cdrctl.records.batches import KeyFields, RecordBatch
-from cdrctl.records.columns import is_text
+from cdrctl.records.columns import EXTRA, Kind, is_text
 from cdrctl.records.events import Record
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,7 +56,11 @@ class ArchivedBatch(RecordBatch):
         columns: dict[str, Sequence[Any]] = {
             name: [column[at] for at in positions] for name, column in self.columns.items()
         }
-        return ArchivedBatch(columns, self.texts, self.unknown, [self._rows[at] for at in positions])
+        chosen = ArchivedBatch(columns, self.texts, self.unknown, [self._rows[at] for at in positions])
+        found = self.remembered(())
+        if found is not None:
+            chosen.remember((), [found[at] for at in positions])
+        return chosen
 
     @property
     def identities(self) -> Sequence[str]:
@@ -77,18 +81,25 @@ class ArchivedBatch(RecordBatch):
         return self._starts
 
 
-def batch_reader(call: Call) -> Callable[[Part], ArchivedBatch | None]:
-    """Return the function from rows of JSON to a batch of their records.
+def batch_reader(call: Call, header: bytes = b"") -> Callable[[Part], ArchivedBatch | None]:
+    """Return the function from rows to a batch of their records.
 
     It returns None where the records must be read one by one: a line cannot be read, not all have the same fields, or
     one has a field whose name differs from that of a column in letter case alone.
+
+    Args:
+        call: The call.
+        header: The CSV header of the file; empty if its lines are JSON.
     """
-    names = [column.name for column in call.columns]
+    names, cells = [column.name for column in call.columns], columns_of(header)
+    kinds: dict[str, Kind] = {column.name: column.kind for column in call.columns}
     known, folded = frozenset(names), {name.casefold() for name in names}
     texts = {column.name for column in call.columns if is_text(column)}
 
     def read(part: Part) -> ArchivedBatch | None:
-        values = _values_of(part.lines()) if part.values is None else part.values
+        values, lines = part.values, [] if part.values is not None else part.lines()
+        if values is None:
+            values = _values_of_cells(lines, cells, kinds, texts) if cells else _values_of(lines)
         if values is None:
             return None
         unknown = [name for name in values if name not in known]
@@ -96,11 +107,11 @@ def batch_reader(call: Call) -> Callable[[Part], ArchivedBatch | None]:
             return None
         columns: dict[str, Sequence[Any]] = {name: [None] * len(part.keys) for name in names if name not in values}
         columns.update(values)
-        plain = [name for name in texts if set(map(type, columns[name])) <= _TEXT]
-        for name in plain:
-            if None in columns[name]:
-                columns[name] = [value or "" for value in columns[name]]
-        return ArchivedBatch(columns, frozenset(plain), unknown, part.keys)
+        plain = [name for name in texts if _has_texts(columns, name)]
+        batch = ArchivedBatch(columns, frozenset(plain), unknown, part.keys)
+        if lines:  # equal records have equal lines, and a file has no key twice
+            batch.remember((), [*map(hash, lines)])
+        return batch
 
     return read
 
@@ -113,6 +124,55 @@ def _values_of(lines: Sequence[bytes]) -> Mapping[str, Sequence[Any]] | None:
     if shapes or shape is None:
         return None
     return dict(zip(shape, zip(*(one.values() for one in found if one is not None), strict=True), strict=True))
+
+
+def _values_of_cells(
+    lines: Sequence[bytes], names: Sequence[str], kinds: Mapping[str, Kind], texts: Container[str]
+) -> Mapping[str, Sequence[Any]] | None:
+    """Return the values of CSV records by column, with empty texts in place of None in columns of text.
+
+    Returns None if one cannot be read, or not all have the same further fields.
+    """
+    rows = cells_of_all(lines, len(names))
+    if rows is None:
+        return None
+    found: dict[str, Sequence[Any]] = {}
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        if name == EXTRA:
+            further = _further(column)
+            if further is None or not further.keys().isdisjoint(names):
+                return None
+            found.update(further)
+        elif name in texts:
+            found[name] = column
+        else:
+            typed = {cell: typed_value(kinds.get(name, "text"), cell) for cell in set(column)}
+            found[name] = [typed[cell] for cell in column]
+    return found
+
+
+def _further(cells: Sequence[str]) -> Mapping[str, Sequence[Any]] | None:
+    """Return the fields in the cells of the column `extra`; None if not all records have the same ones."""
+    if not any(cells):
+        return {}
+    objects = [*map(further_fields, cells)]
+    if len({(*one,) for one in objects}) > 1:
+        return None
+    return {name: [one[name] for one in objects] for name in objects[0]}
+
+
+def _has_texts(columns: dict[str, Sequence[Any]], name: str) -> bool:
+    """Return whether a column holds nothing but text, and put empty texts in place of None there."""
+    column = columns[name]
+    empty = column.count(None)
+    if empty == len(column):  # most columns of a page are full, or empty
+        columns[name] = [""] * empty
+        return True
+    if not set(map(type, column)) <= _TEXT:
+        return False
+    if empty:
+        columns[name] = [value or "" for value in column]
+    return True
 
 
 _TEXT = {str, type(None)}

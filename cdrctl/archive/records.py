@@ -111,15 +111,15 @@ def record_reader(call: Call, header: bytes) -> Callable[[Row], ArchivedRecord |
         if fields is None:
             return None
         if names:
-            further = _object(fields.pop(EXTRA, ""))
-            fields = {name: _typed(kinds.get(name, "text"), cell) for name, cell in fields.items()}
+            further = further_fields(fields.pop(EXTRA, ""))
+            fields = {name: typed_value(kinds.get(name, "text"), cell) for name, cell in fields.items()}
             fields.update(further)
         return ArchivedRecord(fields, entry)
 
     return read
 
 
-def _typed(kind: Kind, cell: str) -> Value:
+def typed_value(kind: Kind, cell: str) -> Value:
     """Return the value of a CSV cell; one that does not fit its column is text, as CSV does not tell types apart."""
     if not cell:
         return None
@@ -134,7 +134,7 @@ def _typed(kind: Kind, cell: str) -> Value:
     return cell
 
 
-def _object(cell: str) -> Mapping[str, Any]:
+def further_fields(cell: str) -> Mapping[str, Any]:
     """Return the fields in the cell of the column `extra`."""
     with suppress(ValueError, RecursionError):
         found = json.loads(cell) if cell else {}

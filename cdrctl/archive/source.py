@@ -220,10 +220,10 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
 
 def file_events(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
     """Yield the records that started in a part of the day, or all, and a gap for lines that are no records."""
-    read, read_batch, unread = record_reader(source.call, file.header), batch_reader(source.call), 0
+    read, read_batch, unread = record_reader(source.call, file.header), batch_reader(source.call, file.header), 0
     for some in file.parts() if file.parts is not None else _parts(file):
         at = None if part is None else _positions(some.keys, part)
-        batch = None if file.header else read_batch(some)
+        batch = read_batch(some)
         records: Sequence[Record]
         if batch is not None:
             records = batch if at is None else batch.only(at)

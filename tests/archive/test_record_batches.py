@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from cdrctl.archive.dayfile import NewDay, Part, Row
 from cdrctl.archive.files import load, save
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.lines import csv_line
 from cdrctl.archive.record_batches import batch_reader
+from cdrctl.archive.records import record_reader
 from cdrctl.archive.source import ArchivedCall, archived_events
 from cdrctl.archive.store import open_or_create
-from cdrctl.records.columns import Column
+from cdrctl.contents import contents_of
+from cdrctl.records.columns import Column, Kind
 from cdrctl.records.events import Page
 from cdrctl.windows import Window
 from cdrctl.writers.values import json_of
@@ -100,3 +104,53 @@ def test_a_batch_with_an_unknown_start_has_no_starts() -> None:
     assert batch is not None
     with pytest.raises(ValueError, match="unknown"):
         _ = batch.starts
+
+
+# CSV
+
+KINDS: tuple[Kind, ...] = ("text", "integer", "boolean", "list", "decimal", "time")
+WIDE_CALL = replace(CALL, columns=(Column("id", ""), *(Column(f"a_{kind}", "", kind) for kind in KINDS)))
+NAMES = ["id", *(f"a_{kind}" for kind in KINDS), "extra"]
+USUAL = ["a", 'two\nlines, and "quotes"', "7", "true", '["x"]', "1.50", "2026-11-09T08:00:00.000Z", ""]
+CELLS = {
+    "empty": ["", "", "", "", "", "", "", ""],
+    "of other types": ["b", "\u00e9", "007", "yes", "{", "x", "now", ""],
+    "a list that is none": ["b", "x", "-1", "false", "7", "1e3", "1", ""],
+    "further fields": [*USUAL[:-1], '{"more":1,"deep":{"x":null}}'],
+    "the same in letters": [*USUAL[:-1], '{"ID":1}'],
+    "a field that is a column": [*USUAL[:-1], '{"id":1}'],
+    "no object": [*USUAL[:-1], "[1]"],
+    "no JSON": [*USUAL[:-1], "{"],
+}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("cells", CELLS.values(), ids=[*CELLS])
+def test_csv_records_are_read_by_column_as_one_by_one(cells: list[str], alone: bool) -> None:  # noqa: FBT001
+    header = csv_line(NAMES)
+    lines = [csv_line(one) for one in ([cells] if alone else [USUAL, cells])]
+    part = Part([Row(START + at, b"%015d" % at, line) for at, line in enumerate(lines)], None, lambda: lines)
+    read = record_reader(WIDE_CALL, header)
+    expected = [read(row) for row in part.rows()]
+    batch = batch_reader(WIDE_CALL, header)(part)
+    assert (batch is not None) == (not cells[-1] or (alone and cells is CELLS["further fields"]))
+    if batch is not None:
+        assert [*batch] == expected
+        assert [[*map(type, one.values())] for one in batch] == [[*map(type, one.values())] for one in expected if one]
+
+
+@pytest.mark.parametrize("broken", [b'a,"b\n', b'"b\n', b"a,b\n", b"\xff,b,c\n", b"\n", b'"a"b,"c"\n'])
+def test_a_broken_csv_record_is_no_batch(broken: bytes) -> None:
+    whole = csv_line(["a", "b", "c"])
+    for lines in ([whole, broken, whole], [broken], [whole, broken], [broken, b'd",e,f\n']):
+        part = Part([Row(START, b"%015d" % at, b"") for at in range(len(lines))], None, partial(list, lines))
+        assert batch_reader(ODD_CALL, csv_line(["id", "amount", "seconds"]))(part) is None
+
+
+def test_batches_of_lines_know_which_records_are_equal() -> None:
+    part = part_of([PLAIN, {**PLAIN, "id": "b"}, PLAIN])
+    batch = batch_reader(ODD_CALL)(part)
+    assert batch is not None
+    first, second, third = contents_of(batch)
+    assert first == third != second
+    assert list(contents_of(batch.only([2, 1]))) == [third, second]

@@ -10,7 +10,7 @@ from cdrctl.archive import layout1, layout2
 from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile, file_in_memory
 from cdrctl.archive.intervals import Reading, overlap, whole_day
 from cdrctl.archive.recover import recover as recover1
-from cdrctl.archive.store import DATE, FIRST_LAYOUT, UNKNOWN, Archive, whose_in
+from cdrctl.archive.store import DATE, FIRST_LAYOUT, UNKNOWN, Archive, call_files, is_there, whose_in
 from cdrctl.windows import Window
 
 
@@ -20,8 +20,13 @@ def load(archive: Archive, path: Path) -> DayFile | None:
     Raises:
         OSError: It cannot be read.
     """
-    found = layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
+    found = _written(archive, path)
     return found if found is not None and _is_in_place(archive, path, found) else None
+
+
+def _written(archive: Archive, path: Path) -> DayFile | None:
+    """Return a file that cdrctl wrote, wherever it is now; None of another file."""
+    return layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
 
 
 def contents_of(archive: Archive, path: Path) -> Contents | None:
@@ -67,6 +72,30 @@ def other_owner(archive: Archive, path: Path) -> str:
     """
     found = _written_contents(archive, path)
     return "" if found is None or _is_theirs(archive, path, found.whose) else found.whose.replace("/", " ")
+
+
+def claim_days(archive: Archive, profile: str, call: str) -> int:
+    """Let the files of a call say that their records are of the profile in whose folder they are; return how many.
+
+    They named another profile because its folder was renamed. The records of a day that the other one still has are
+    not claimed: two profiles would have them. The call's lock must be held.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    return sum(_claim(archive, path) for path in call_files(archive, profile, call))
+
+
+def _claim(archive: Archive, path: Path) -> bool:
+    found = _written(archive, path)
+    if found is None or found.whose in {"", whose_in(path)} or not _are_of_day(archive, path, found.readings):
+        return False
+    profile, _, call = found.whose.partition("/")
+    if is_there(archive.path(profile, call, path.parent.name.removeprefix(DATE))):
+        return False
+    about = (found.readings, found.sha256, True, found.responses, found.lateness)
+    save(archive, path, NewDay((), found.header, found.rows, found.records, *about))
+    return True
 
 
 def _is_in_place(archive: Archive, path: Path, found: DayFile | Contents) -> bool:

@@ -214,7 +214,9 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
             break
     with suppress(OSError):
         if other := other_owner(source.archive, path):
-            return None, f"{path} has the records of {other}"
+            whose = source.kept.profile
+            renamed = f"if that folder was renamed, run cdrctl archive adopt {whose}"
+            return None, f"{path} has the records of {other} ({renamed})"
     return None, f"{path} is damaged, or was changed by another program"
 
 

@@ -35,6 +35,8 @@ def adopt(opened: Session, *, profile: str, into: str) -> None:
 
     sync refuses a profile that points to another account than before. If it is the same account, for example because
     the server has a new name, adopt it. Nothing is fetched. For another account, use another profile name.
+
+    If you renamed the folder of another profile, its days say whose they were: adopt makes them this profile's.
     """
     from cdrctl.archive.index import reading_archive
     from cdrctl.archive.ledger import lock
@@ -71,7 +73,9 @@ def _adopt(opened: Session, archive: Archive, name: str, part: Part, kept: list[
         ConfigurationError: The profile is of another provider than its records.
         CdrctlError: The profile cannot be used.
     """
+    from cdrctl.archive.files import claim_days
     from cdrctl.archive.owner import owner_of, write_owner
+    from cdrctl.archive.store import writing_archive
     from cdrctl.units.account import account_of
 
     assert part.provider is not None  # noqa: S101 - it was selected
@@ -91,6 +95,10 @@ def _adopt(opened: Session, archive: Archive, name: str, part: Part, kept: list[
     with suppress(ConfigurationError):  # it is damaged
         before = owner_of(archive, name)
     write_owner(archive, name, account)
+    with writing_archive(archive.profile_folder(name)):
+        claimed = sum(claim_days(archive, name, one.call) for one in kept)
+    if claimed:
+        opened.reporter.log("note", f"{name}: {claimed} days of a profile whose folder was renamed are its own now")
     old = f", before of {before.provider} at {before.host}" if before is not None else ""
     opened.reporter.log("note", f"{name}: its records are of {account.provider} at {account.host}{old}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from cdrctl.archive.files import load, other_owner
+from cdrctl.archive.files import claim_days, load, other_owner
 from cdrctl.archive.source import ArchivedCall, read_file
 from cdrctl.archive.verify import differences, rebuild_ledger
 from tests.archive.sync_kit import Bench, bench, call
@@ -66,3 +66,19 @@ def test_the_days_of_a_profile_whose_folder_was_renamed_are_its_own(bench: Bench
     path = bench.archive.path("beta", "cdrs", DAY)
     assert other_owner(bench.archive, path) == ""
     assert load(bench.archive, path) is not None
+
+
+def test_renamed_days_can_be_claimed_before_or_after_the_old_name_is_used_again(bench: Bench) -> None:
+    bench.sync()
+    archive = bench.archive
+    archive.profile_folder("acme").rename(archive.profile_folder("beta"))
+    path, older = archive.path("beta", "cdrs", DAY), archive.path("beta", "cdrs", "2026-11-12")
+    before = {one: one.read_bytes() for one in (path, older)}
+    again = archive.path("acme", "cdrs", older.parent.name.removeprefix("date="))
+    shutil.copytree(older.parent, again.parent)
+    assert load(archive, path) is None
+    assert claim_days(archive, "beta", "cdrs") == 1
+    assert load(archive, path) is not None
+    assert load(archive, older) is None, "the other profile has that day, so it would be there twice"
+    assert claim_days(archive, "beta", "cdrs") == 0
+    assert {one: one.read_bytes() for one in before} == before

@@ -11,6 +11,7 @@ from cdrctl.archive.pseudonymise import BEGUN
 from cdrctl.sandbox import Sandbox
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.cli.test_archive_admin import text_of
+from tests.support.clock import HandClock
 from tests.support.runner import Shell
 
 __all__ = ["clock", "providers", "shell"]  # fixtures
@@ -128,6 +129,18 @@ def test_adopt_refuses_other_providers_and_profiles_without_records(archive: She
     assert text_of(archive.folder / "archive") == before
 
 
+def test_adopt_makes_the_days_of_a_renamed_folder_those_of_the_profile(archive: Shell, clock: HandClock) -> None:
+    folder, text = archive.folder / "archive", archive.config.read_text(encoding="utf-8")
+    (folder / "profile=kazoo").rename(folder / "profile=beta")
+    beta = text.replace("[profiles.kazoo]", "[profiles.beta]")
+    archive.config.write_text(beta, encoding="utf-8")
+    assert "are its own now" in archive.run("archive", "adopt", "beta", *INTO).ok().err
+    archive.config.write_text(f"{beta}\n{text.partition('[profiles.voicenter]')[0]}", encoding="utf-8")
+    clock.move(days=1)
+    archive.run("sync", "kazoo", *INTO)  # the old name is used again
+    assert "has the records of" not in archive.run("verify", *INTO).out
+
+
 # forget
 
 
@@ -150,7 +163,7 @@ def test_an_interrupted_forget_is_finished_by_the_next(archive: Shell, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("cdrctl.archive.forget.shutil.rmtree", interrupted)
+        patch.setattr("cdrctl.archive.forget.remove_tree", interrupted)
         assert archive.run("archive", "forget", "kazoo", *INTO, "--yes").code == 130
     assert not list(archive.folder.glob("archive/profile=kazoo"))
     assert archive.run("verify", *INTO).ok().out == ""

@@ -95,7 +95,7 @@ def update(
     Raises:
         OutputError: The archive cannot be written.
     """
-    legs, done = legs_of(ledger.kept(), profile), Updated()
+    legs, done = legs_of(ledger.kept([profile]), profile), Updated()
     call = None if legs is None else call_of(legs)
     if legs is None or call is None:
         return done

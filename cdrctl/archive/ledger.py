@@ -12,7 +12,7 @@ import errno
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -200,11 +200,12 @@ class Ledger:
                 hint="rebuild it from the files: cdrctl verify --rebuild",
             ) from error
 
-    def kept(self) -> list[KeptCall]:
-        """Return the calls that the archive keeps, by profile and call."""
+    def kept(self, profiles: Collection[str] | None = None) -> list[KeptCall]:
+        """Return the calls that the archive keeps, by profile and call; of some profiles if they are given."""
         rows = self._rows("SELECT profile, call, provider, begins FROM calls ORDER BY profile, call")
         with self._parsing():
-            return [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
+            found = [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
+        return found if profiles is None else [one for one in found if one.profile in profiles]
 
     def names(self) -> list[tuple[str, str]]:
         """Return the profile and the name of each call that the archive keeps."""

@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -139,9 +139,9 @@ class JsonLedger:
                 self._writers -= 1
                 self._writing.notify_all()
 
-    def kept(self) -> list[KeptCall]:
-        """Return the calls that the archive keeps, by profile and call."""
-        return [one for names in self.names() if (one := self.kept_call(*names)) is not None]
+    def kept(self, profiles: Collection[str] | None = None) -> list[KeptCall]:
+        """Return the calls that the archive keeps, by profile and call; of some profiles if they are given."""
+        return [one for names in self.names(profiles) if (one := self.kept_call(*names)) is not None]
 
     def kept_call(self, profile: str, call: str) -> KeptCall | None:
         """Return the entry of a call, or None if the archive does not keep it."""
@@ -236,19 +236,22 @@ class JsonLedger:
             self._save(profile, call, found)
             self.flush(profile, call)
 
-    def names(self) -> list[tuple[str, str]]:
+    def names(self, profiles: Collection[str] | None = None) -> list[tuple[str, str]]:
         """Return the profile and the name of each call that has a ledger or records.
+
+        Args:
+            profiles: The profiles to look at, so that the others cost nothing; None for all.
 
         Raises:
             OutputError: A folder cannot be read, and no ledger names its calls.
         """
         root = self.archive.folder
         found = set[tuple[str, str]]()
-        for profile in _names_in(root / FOLDER):
+        for profile in _names_in(root / FOLDER) if profiles is None else profiles:
             calls = [one.removesuffix(".json") for one in _names_in(root / FOLDER / profile) if one.endswith(".json")]
             found |= {(profile, call) for call in calls}
         known = {profile for profile, _ in found}
-        for name in _names_in(root):
+        for name in _names_in(root) if profiles is None else [f"{PROFILE}{one}" for one in profiles]:
             if name.startswith(PROFILE):
                 profile = name.removeprefix(PROFILE)
                 with suppress(OutputError) if profile in known else nullcontext():

@@ -7,7 +7,7 @@ window is a gap, as it is in an export from the provider.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -100,8 +100,13 @@ class ArchivedCall(Struct, frozen=True):
 
 
 @contextmanager
-def open_source(folder: Path) -> Iterator[ArchivedCalls]:
+def open_source(folder: Path, names: Collection[str] | None = None) -> Iterator[ArchivedCalls]:
     """Open an archive for reading.
+
+    Args:
+        folder: The archive.
+        names: The profiles that are wanted, so that the others cost nothing; None for all. If the archive has none of
+            them, it is opened with all, for the error to name them.
 
     Raises:
         UsageError: There is no archive in the folder.
@@ -115,7 +120,8 @@ def open_source(folder: Path) -> Iterator[ArchivedCalls]:
             error.hint = f"did you mean --since? --from is the folder of an archive, and --since {folder} is a time"
         raise
     with closing(_open_ledger(archive)) as ledger:
-        yield ArchivedCalls(archive, ledger, ledger.kept())
+        kept = [] if names is None else ledger.kept(names)
+        yield ArchivedCalls(archive, ledger, kept or ledger.kept())
 
 
 def _open_ledger(archive: Archive) -> AnyLedger:

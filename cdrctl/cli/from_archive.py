@@ -28,7 +28,7 @@ from cdrctl.export.pipeline import schema_of, wanted_rows, write
 from cdrctl.export.rows import Tally
 from cdrctl.profiles.choosing import list_names
 from cdrctl.records.events import Event
-from cdrctl.units.calls import name_of
+from cdrctl.units.calls import name_of, names_in_archive
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
@@ -266,7 +266,8 @@ def export_from_archive(
         note_dry_run(session)
         return
     log, tally, clock, environ = session.reporter.log, Tally(), the_clock(session), session.process.environ
-    with open_source(folder) as archive:
+    asked = request.profile if request.profile is not None else environ.get("CDRCTL_PROFILE")
+    with open_source(folder, names_in_archive(asked, [provider.name]) if asked else None) as archive:
         kept = choose_kept(archive.kept, provider, call, request.profile, environ)
         request = with_zone(request, name_of(kept), provider, lambda: read_profiles(session)[0], environ)
         reading = Reading(provider, archive.read(kept, call), request, clock.now())

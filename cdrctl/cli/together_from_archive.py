@@ -28,7 +28,7 @@ from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.events import Gap, Note, number_of_records
-from cdrctl.units.calls import name_of
+from cdrctl.units.calls import name_of, names_in_archive
 
 if TYPE_CHECKING:
     from cdrctl.archive.ledger import KeptCall
@@ -93,8 +93,9 @@ def write_from_archive(
     profiles = functools.cache(lambda: read_profiles(session)[0])
     whole, log = Tally(), session.reporter.log
     with ExitStack() as opened:
-        archive = opened.enter_context(open_source(folder))
-        parts = _parts(session, archive.kept, selection, profiles, kind)
+        named = [one for name in selection.named(session.process.environ) for one in names_in_archive(name, PROVIDERS)]
+        archive = opened.enter_context(open_source(folder, named or None))
+        parts = _parts(session, archive, selection, profiles, kind)
         if kind.name == COMMON_NAME:
             calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
             note_never_given(session, request, calls)
@@ -124,7 +125,7 @@ def write_from_archive(
 
 def _parts(
     session: Session,
-    kept: Sequence[KeptCall],
+    archive: ArchivedCalls,
     selection: Selection,
     profiles: Callable[[], Mapping[str, Profile]],
     kind: TogetherFromArchive,
@@ -134,7 +135,7 @@ def _parts(
     Raises:
         UsageError: No profile is selected, or the archive does not have one that is named.
     """
-    names = _selected_names(session, kept, selection, profiles)
+    names, kept = _selected_names(session, archive, selection, profiles), archive.kept
     parts: list[ArchivedPart] = []
     left = list(kept)
     for name in names:
@@ -166,19 +167,19 @@ def _part(name: str, provider: str, kept: Sequence[KeptCall], kind: TogetherFrom
 
 
 def _selected_names(
-    session: Session, kept: Sequence[KeptCall], selection: Selection, profiles: Callable[[], Mapping[str, Profile]]
+    session: Session, archive: ArchivedCalls, selection: Selection, profiles: Callable[[], Mapping[str, Profile]]
 ) -> list[str]:
     """Return the names of the selected profiles, each once.
 
     Raises:
         UsageError: No profile is selected, or the archive does not have one that is named.
     """
-    names = selection.named(session.process.environ)
+    names, kept = selection.named(session.process.environ), archive.kept
     there = list(dict.fromkeys(name_of(one) for one in kept))
     known = {*there, *(one.profile for one in kept)}
     for name in names:
         if name not in known:
-            raise no_such_profile(kept, name)
+            raise no_such_profile(archive.ledger.kept(), name)
     if names:
         return names
     wanted = _tagged(session, selection, profiles()) if selection.tags else there

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 def name_of(kept: KeptCall) -> str:
     """Return the name of a profile outside of the archive, which keeps the sandbox of each provider under its own."""
     return SANDBOX if kept.profile == f"{SANDBOX}-{kept.provider}" else kept.profile
+
+
+def names_in_archive(name: str, providers: Iterable[str]) -> list[str]:
+    """Return the names that a profile of one of the providers may have in an archive."""
+    return [name, *(f"{SANDBOX}-{one}" for one in providers if name == SANDBOX)]
 
 
 def store_calls(around: Surroundings, archive: Archive, ledger: AnyLedger, profile: str, *, always: bool) -> None:
@@ -64,7 +69,7 @@ def update_calls(around: Surroundings, archive: Archive, ledger: AnyLedger, prof
             warned.add(text)
             around.log("warning", f"{profile} calls: {text}")
 
-    legs = legs_of(ledger.kept(), profile)
+    legs = legs_of(ledger.kept([profile]), profile)
     if legs is None:  # calls without legs could not be kept up to date, nor erased
         with writing_archive(archive.folder):
             forget_calls(archive, profile)

@@ -310,3 +310,18 @@ def test_several_profiles_of_one_provider_must_be_told_apart(shell: Shell, provi
     assert shell.run("webex", "cdrs", "-p", "emea", *YESTERDAY, *FROM).ok().lines
     both = shell.run("export", "--all", *YESTERDAY, *FROM).ok().lines
     assert {one["profile"] for one in both} == {"webex", "emea"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("webex", "cdrs", *FROM, "-p", "webex", *YESTERDAY),
+        ("export", *FROM, "-p", "webex", *YESTERDAY, "--schema", "common"),
+        ("sync", "webex", "--into", "archive", "--with-calls"),
+    ],
+    ids=["provider", "export", "calls"],
+)
+def test_one_profile_does_not_depend_on_the_ledgers_of_others(shell: Shell, command: tuple[str, ...]) -> None:
+    archive(shell, "webex", "kazoo")
+    Path("archive/_cdrctl/ledger/kazoo/cdrs.json").write_text("{")
+    shell.run(*command, "-q").ok()

@@ -195,7 +195,6 @@ class RecordBatch(Sequence[Record]):
         return (
             self.key_fields is other.key_fields
             and self.texts == other.texts
-            and self.unknown == other.unknown
             and self.columns.keys() == other.columns.keys()
             and (self.raws is None) == (other.raws is None)
             and self.decode == other.decode

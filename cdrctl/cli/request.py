@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from msgspec.structs import replace
 
 from cdrctl import windows, writers
-from cdrctl.archive.places import place_of
 from cdrctl.cli.output_options import COMMON_SHOWN, check_place
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, did_you_mean
@@ -110,6 +109,8 @@ def read_source(folder: str | None, schema: SchemaName) -> Path | None:
             "--schema raw needs the provider: an archive keeps typed records, not those that the provider sent",
             hint="use --schema native, or leave --from out",
         )
+    from cdrctl.archive.places import place_of
+
     return place_of(folder)
 
 

@@ -219,6 +219,7 @@ class Bench:
             "made": str(self.folder / "made"),
             "archive": str(self._archive_path(row)),
             "store": f"s3://{stores.BUCKET}/{self._archive_path(row).name}",
+            "kept": str(self.folder / "kept"),
         }
 
     def once(self, row: Row, server: Server, port: int) -> Measured:
@@ -242,13 +243,17 @@ class Bench:
         return self.folder / "kept" / (f"{row.kept.profiles}-{row.kept.days}" if row.kept else "none")
 
     def _preparations(self, row: Row) -> list[str]:
-        """Return the commands that make the archive of a row, if it needs one that is not there yet."""
+        """Return the commands that make the archive and the files of a row, if it needs some that are not there yet."""
         if "{store}" in row.command and self._archive_path(row).name not in self._copied:
             self._copied.add(self._archive_path(row).name)
             return [
                 *self._preparations(replace(row, command="")),
                 "{python} -m benchmarks.stores copy {archive} {store}",
             ]
+        (self.folder / "kept").mkdir(exist_ok=True)
+        missing = [command for name, command in row.prepared if not (self.folder / "kept" / name).exists()]
+        if missing:
+            return missing
         if row.kept is None or self._archive_path(row).exists():
             return []
         make = f"{{python}} -m benchmarks.archives {{archive}} {row.kept.profiles} {row.kept.days} {{day}}"

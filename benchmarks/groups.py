@@ -95,6 +95,7 @@ class Row:
         goals: Its goals.
         before: A command line that is run before each measurement and not measured; it may write into `{made}`.
         kept: The archive that replaces `{archive}`; runs keep it.
+        prepared: Files of the folder `{kept}`, each with the command that makes it once; runs keep them.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Row:
     goals: tuple[Goal, ...] = ()
     before: str = ""
     kept: Kept | None = None
+    prepared: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
     """
     from benchmarks import export_groups
     from benchmarks.archive_groups import archive_groups
+    from benchmarks.call_groups import call_groups
     from benchmarks.provider_groups import provider_groups
 
     webex = Server("webex", records, min(WEBEX_PAGE, max(1, records // 20)))
@@ -181,6 +184,7 @@ def groups(records: int, profiles: int = PROFILES, days: int = DAYS) -> tuple[Gr
         *export_groups.format_groups(records),
         *export_groups.selection_groups(records),
         export_groups.together_group(records),
+        *call_groups(records),
         export_groups.growth_group(records),
     )
 

@@ -165,7 +165,7 @@ def _records(path: str, stdin: BinaryIO | None, unread: list[int], header: list[
     """
     bare = path.removesuffix(".gz").casefold()
     if bare.endswith(".parquet"):
-        yield from _parquet_records(path, header)
+        yield from parquet_records(path, header)
         return
     with _open(path, stdin) as file:
         yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread, header)
@@ -269,7 +269,17 @@ def _value(cell: str) -> Any:
     return cell
 
 
-def _parquet_records(path: str, header: list[str]) -> Iterator[Record]:
+def parquet_records(path: str, header: list[str]) -> Iterator[Record]:
+    """Yield the records of a Parquet file, with values as JSON has them and without nulls.
+
+    Args:
+        path: The file.
+        header: Receives the names of the columns.
+
+    Raises:
+        ConfigurationError: The package pyarrow is not installed.
+        UsageError: It is not Parquet.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet

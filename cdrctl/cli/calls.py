@@ -289,6 +289,9 @@ def _read_archived_part(
     configured: Callable[[], Mapping[str, Profile]],
 ) -> Generator[Sequence[Row], None, None]:
     """Yield the rows of the calls of one profile in an archive."""
+    from cdrctl.archive.calls_store import Marks
+    from cdrctl.archive.calls_window import Stretch, legs_around, stored_pages, stretches
+    from cdrctl.calls.joining import REACH
     from cdrctl.calls.rows import Told
     from cdrctl.export.rows import Tally
 
@@ -296,20 +299,35 @@ def _read_archived_part(
     best = next(iter(joins_of(provider.name)))
     if call.name != best:
         log("note", f"the archive has {call.name} and no {best}, so phones that rang and transfers may be left out")
-    asked = reading.window(log)
-    margin = joining.margin
+    asked, margin = reading.window(log), joining.margin
     begins = reading.source.kept.begins
-    since = min(asked.since, max(asked.since - margin, begins))  # the archive has nothing before
-    window = TypedWindow(rfc3339(since), rfc3339(asked.until + margin), windows.zone("UTC"))
-    known = Window(since, asked.until + margin)
-    legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
-    schema = legs_schema(provider, call, log, strict=reading.request.strict)
     boxes, queues = _archived_marks(session, part.name, provider, configured)
-    marks = {"boxes": joining.boxes | boxes, "queues": joining.queues | queues}
-    told = Told(provider.name, part.name, asked, known, margin, **marks, now=reading.now)
+    marks = Marks(joining.boxes | boxes, joining.queues | queues)
+    schema = legs_schema(provider, call, log, strict=reading.request.strict)
     tally = Tally()
-    with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
-        yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now, joining.keys)
+    usual = margin == REACH and not reading.request.strict
+    for stretch in stretches(reading.source, asked, marks) if usual else [Stretch(asked)]:
+        if stretch.stored is not None:
+            pages = stored_pages(stretch, part.name)
+            yield from wanted_calls(pages, None, reading.request, part.tally, log, reading.now, joining.keys)
+            continue
+        around_it = legs_around(stretch.window, asked, margin)
+        since = min(stretch.window.since, max(around_it.since, begins))  # the archive has nothing before
+        window = TypedWindow(rfc3339(since), rfc3339(around_it.until), windows.zone("UTC"))
+        known = Window(since, around_it.until)
+        legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
+        told = Told(
+            provider.name,
+            part.name,
+            stretch.window,
+            known,
+            margin,
+            boxes=marks.boxes,
+            queues=marks.queues,
+            now=reading.now,
+        )
+        with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as joined:
+            yield from wanted_rows(joined, told, reading.request, part.tally, log, reading.now, joining.keys)
     part.tally.gaps += tally.gaps
     joining.cover(asked, part.tally.gaps, reading.request.window.zone)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import random
 import shutil
@@ -64,10 +65,17 @@ def stored(form: str = "jsonl", folder: Path = Path("archive")) -> dict[tuple[st
 
 
 def joined(shell: Shell, day: str, *words: str, archive: str = "archive") -> Rows:
-    """Return the calls of a day as `cdrctl calls` joins them."""
+    """Return the calls of a day as `cdrctl calls` joins them: with another margin, it takes none that are stored."""
     until = (datetime.fromisoformat(day) + timedelta(days=1)).date().isoformat()
-    ran = shell.run("calls", "--all", "--from", archive, "--since", day, "--until", until, *words, "-f", "jsonl", "-q")
-    return ran.ok().lines
+    return exported(shell, day, until, "--margin", "361m", *words, archive=archive)
+
+
+def exported(shell: Shell, since: str, until: str, *words: str, archive: str = "archive", code: int = 0) -> Rows:
+    ran = shell.run(
+        "calls", "--all", "--from", archive, "--since", since, "--until", until, *words, "-f", "jsonl", "-q"
+    )
+    assert ran.code == code, ran.err
+    return ran.lines
 
 
 def of(rows: Rows, profile: str) -> Rows:
@@ -183,6 +191,48 @@ def by_sql(shell: Shell, where: str, archive: str = "archive", code: int = 0) ->
     assert ran.code == code, ran.err
     lists = ("path", "leg_ids")
     return told([{key: json.loads(one) if key in lists else one for key, one in row.items()} for row in ran.lines])
+
+
+@pytest.mark.parametrize("form", ["jsonl", *(pytest.param(one, marks=pytest.mark.full) for one in ("csv", "parquet"))])
+def test_an_export_has_the_same_calls_whether_they_are_stored_or_not(shell: Shell, form: str) -> None:
+    archive = "archive" if form == "jsonl" else "new"
+    if form != "jsonl":
+        shell.run("archive", "convert", "archive", "new", "-f", form).ok()
+        with Path("new/archive.toml").open("a", encoding="utf-8") as file:
+            file.write("\n[calls]\nstore = true\n")
+        shell.run("sync", "--all", "--into", "new", "-q").ok()
+    shutil.copytree(archive, "bare")
+    shutil.rmtree("bare/calls")
+    for since, until, code in (
+        ("2026-11-10", "2026-11-12", 0),
+        ("2026-11-09T12:00Z", "2026-11-13T10:00Z", 3),
+        ("2026-11-10T03:00Z", "2026-11-12T15:00Z", 0),
+    ):
+        found = exported(shell, since, until, archive=archive, code=code)
+        assert len(found) > 200
+        assert found == exported(shell, since, until, archive="bare", code=code)
+
+
+def test_an_export_takes_stored_calls_only_if_they_are_those_of_the_legs(shell: Shell) -> None:
+    right = exported(shell, "2026-11-10", "2026-11-12")
+    folder = Path("archive/calls/profile=kazoo")
+    path, state = folder / "date=2026-11-11/calls.jsonl", folder / "_calls.json"
+    changed = path.read_bytes().replace(b'"answered"', b'"replaced"')
+    told = json.loads(state.read_bytes())
+    path.write_bytes(changed)
+    assert exported(shell, "2026-11-10", "2026-11-12") == right, "a file that was changed"
+    told["days"]["2026-11-11"]["sha256"] = hashlib.sha256(changed).hexdigest()
+    state.write_text(json.dumps(told))
+    found = exported(shell, "2026-11-10", "2026-11-12")
+    assert any(row["outcome"] == "replaced" for row in found), "stored calls are not read"
+    assert exported(shell, "2026-11-10", "2026-11-11T23:00Z") == [
+        one for one in right if one["start_time"] < "2026-11-11T23"
+    ]
+    other = exported(shell, "2026-11-10", "2026-11-12", "--queue", "nobody", "--voicemail-number", "0")
+    assert other == right, "calls that were joined with other names"
+    told["days"]["2026-11-11"]["legs"]["2026-11-12"] = "another"
+    state.write_text(json.dumps(told))
+    assert exported(shell, "2026-11-10", "2026-11-12") == right, "legs that were changed"
 
 
 def test_sql_has_the_calls_of_days_that_are_stored_and_of_others(shell: Shell) -> None:

@@ -193,3 +193,17 @@ def test_a_figure_that_does_not_exist_is_refused(name: str) -> None:
 def test_keys_that_do_not_exist_are_refused(by: str) -> None:
     with pytest.raises(UsageError):
         read_keys(by)
+
+
+@pytest.mark.parametrize(("name", "counted"), [("repeat_callers", "no_answer"), ("retries", "busy")])
+def test_of_calls_at_one_instant_the_same_one_counts_in_whatever_order_they_come(name: str, counted: str) -> None:
+    """The calls are taken in the order of their ids; else a figure would differ from run to run."""
+    outcomes = ("failed", "busy", "no_answer") if name == "retries" else ("answered", "no_answer")
+    rows = [row("08:00:00", "08:00:20", one, call_id=f"c{at}") for at, one in enumerate(outcomes)]
+    found = []
+    for some in (rows, rows[::-1]):
+        with open_calls("UTC") as calls:
+            calls.add([some])
+            found.append([(one.group, one.numerator) for one in measured(calls, name, "outcome")])
+    assert sorted(found[0], key=str) == sorted(found[1], key=str)
+    assert any(counted in str(group) and numerator == "1" for group, numerator in found[0])

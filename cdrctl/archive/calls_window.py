@@ -91,7 +91,7 @@ def _is_exact(source: ArchivedCall, day: date) -> bool:
         from pyarrow import parquet
     except ImportError:
         return False
-    with parquet.ParquetFile(path) as file:
+    with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
         return bool(file.read(["cost"]).column("cost").null_count == file.metadata.num_rows)
 
 
@@ -124,5 +124,6 @@ def _parquet_rows(path: Path) -> Iterator[list[Any]]:
     from cdrctl.records.columns import reader_of
 
     read = [(column.name, reader_of(column)) for column in CALL if column.name != "profile"]
-    for record in parquet_records(str(path), []):
-        yield [None if (value := record.get(name)) is None else to(value) for name, to in read]
+    with path.open("rb") as file:
+        for record in parquet_records(file, []):
+            yield [None if (value := record.get(name)) is None else to(value) for name, to in read]

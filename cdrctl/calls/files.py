@@ -269,11 +269,11 @@ def _value(cell: str) -> Any:
     return cell
 
 
-def parquet_records(path: str, header: list[str]) -> Iterator[Record]:
+def parquet_records(path: str | BinaryIO, header: list[str]) -> Iterator[Record]:
     """Yield the records of a Parquet file, with values as JSON has them and without nulls.
 
     Args:
-        path: The file.
+        path: The file, or its name.
         header: Receives the names of the columns.
 
     Raises:

@@ -313,23 +313,19 @@ def _read_archived_part(
             continue
         around_it = legs_around(stretch.window, asked, margin)
         since = min(stretch.window.since, max(around_it.since, begins))  # the archive has nothing before
-        window = TypedWindow(rfc3339(since), rfc3339(around_it.until), windows.zone("UTC"))
         known = Window(since, around_it.until)
-        legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
-        told = Told(
-            provider.name,
-            part.name,
-            stretch.window,
-            known,
-            margin,
-            boxes=marks.boxes,
-            queues=marks.queues,
-            now=reading.now,
-        )
+        legs = _with_window(reading, known)
+        told = Told(provider.name, part.name, stretch.window, known, margin, *marks, now=reading.now)
         with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as joined:
             yield from wanted_rows(joined, told, reading.request, part.tally, log, reading.now, joining.keys)
     part.tally.gaps += tally.gaps
     joining.cover(asked, part.tally.gaps, reading.request.window.zone)
+
+
+def _with_window(reading: Reading, window: Window) -> Reading:
+    """Return the reading of the legs of a window."""
+    typed = TypedWindow(rfc3339(window.since), rfc3339(window.until), windows.zone("UTC"))
+    return replace(reading, request=ExportRequest(window=typed, strict=reading.request.strict))
 
 
 def _archived_marks(

@@ -28,7 +28,7 @@ class Changed(StoredPath):
         return self.write_bytes(data.encode())
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 @pytest.fixture(params=["store"])

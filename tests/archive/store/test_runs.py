@@ -83,11 +83,39 @@ def test_the_records_of_two_runs_are_merged_without_asking_the_provider_again(
     assert sum(one.since.isoformat().startswith(DAY) for one in slow.asked) == 1
     there, known = entries(store)
     assert there in known
+    noted = {one.day: one.records for one in bench_on(store).ledger.files("acme", "cdrs")}
+    assert noted == {day: len(names) for day, names in ids(store).items()}
     last = bench_on(store, BOTH, OURS, THEIRS)
     assert last.sync().new == 0
     assert ids(store)[DAY] == ["both", "ours", "theirs"]
     ledger = last.ledger.files("acme", "cdrs")
     assert {one.day: one.records for one in ledger} == {day: len(names) for day, names in ids(store).items()}
+
+
+def test_a_run_that_is_killed_takes_no_entry_of_another_one_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one is killed between the readings of a day and its object, while the other is just as far."""
+    monkeypatch.setenv(MAX_WAIT, "0")
+    bench_on(store, BOTH).sync()
+    slow, killed = bench_on(store, BOTH, OURS), bench_on(store, BOTH, THEIRS)
+    at: list[str] = []
+
+    def fault(asked: Asked) -> int:
+        if asked.method != "PUT" or not asked.path.endswith(f"{DAY}/cdrs.jsonl"):
+            return 0
+        at.append(asked.path)
+        number = len(at)
+        if number == 1:
+            with suppress(StoreError):
+                killed.sync()
+        return RESET if number == 2 else 0
+
+    store.proxy.fault = fault
+    assert slow.sync().failed == {}
+    assert ids(store)[DAY] == ["both", "ours"]
+    there, known = entries(store)
+    assert there in known
 
 
 def test_both_runs_stay_in_the_ledger(store: Store) -> None:
@@ -111,6 +139,7 @@ def test_an_unchanged_response_leaves_what_another_run_wrote(store: Store) -> No
     before(store, f"{DAY}/_readings.json", quick.sync)
     assert slow.sync().failed == {}
     assert ids(store)[DAY] == ["both", "theirs"]
+    assert later(bench_on(store, BOTH)).sync().gone_on == {DAY: 1}
 
 
 def test_two_first_runs_store_one_account(store: Store) -> None:

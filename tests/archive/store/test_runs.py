@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,19 +17,29 @@ from cdrctl.archive.owner import Account
 from cdrctl.archive.store import open_or_create
 from cdrctl.errors import CdrctlError, StoreError
 from cdrctl.records.events import Record
+from cdrctl.windows import Window
 from tests.archive.store.conftest import Store
 from tests.archive.store.proxy import LOST, RESET, Asked
 from tests.archive.sync_kit import Bench, call
+from tests.archive.test_responses import plain
 
 DAY = "2026-11-11"
 OURS, THEIRS = call("ours", f"{DAY}T10:00:00Z"), call("theirs", f"{DAY}T11:00:00Z")
 BOTH = call("both", f"{DAY}T08:00:00Z")
 
 
-def bench_on(store: Store, *records: Record) -> Bench:
+class AsSent(Bench):
+    """A run whose responses are compared as they were sent, before they are converted."""
+
+    def fetch(self, window: Window) -> Iterator[Any]:
+        self.asked.append(window)
+        yield from plain(self.records)
+
+
+def bench_on(store: Store, *records: Record, kind: type[Bench] = Bench) -> Bench:
     """Return a run of another machine: it has a mirror of its own."""
     archive = open_or_create(Mirror(store.url).root, None, "jsonl")
-    return Bench(archive, open_ledger(archive), records=[*records])
+    return kind(archive, open_ledger(archive), records=[*records])
 
 
 def later(bench: Bench) -> Bench:
@@ -54,6 +65,12 @@ def entries(store: Store, day: str = DAY) -> tuple[str, set[str]]:
     folder = f"profile=acme/call=cdrs/date={day}"
     known = json.loads(objects[f"{folder}/_readings.json"])["files"]
     return hashlib.sha256(objects[f"{folder}/cdrs.jsonl"]).hexdigest(), set(known)
+
+
+def responses(store: Store) -> object:
+    """Return the digests of the responses that are noted beside the object of a day."""
+    there, _ = entries(store)
+    return json.loads(store.objects()[f"profile=acme/call=cdrs/date={DAY}/_readings.json"])["files"][there]["responses"]
 
 
 def before(store: Store, ending: str, act: Callable[[], object]) -> None:
@@ -134,12 +151,18 @@ def test_both_runs_stay_in_the_ledger(store: Store) -> None:
 
 def test_an_unchanged_response_leaves_what_another_run_wrote(store: Store) -> None:
     for _ in range(2):
-        bench_on(store, BOTH).sync()
-    slow, quick = later(bench_on(store, BOTH)), bench_on(store, BOTH, THEIRS)
-    before(store, f"{DAY}/_readings.json", quick.sync)
+        bench_on(store, BOTH, kind=AsSent).sync()
+    slow, quick = later(bench_on(store, BOTH, kind=AsSent)), bench_on(store, BOTH, THEIRS, kind=AsSent)
+    noted: list[object] = []
+
+    def meanwhile() -> None:
+        quick.sync()
+        noted.append(responses(store))
+
+    before(store, f"{DAY}/_readings.json", meanwhile)
     assert slow.sync().failed == {}
     assert ids(store)[DAY] == ["both", "theirs"]
-    assert later(bench_on(store, BOTH)).sync().gone_on == {DAY: 1}
+    assert noted == [responses(store)]
 
 
 def test_two_first_runs_store_one_account(store: Store) -> None:

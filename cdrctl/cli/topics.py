@@ -142,6 +142,8 @@ ENVIRONMENT: Rows = (
         "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; overrides the configuration file",
     ),
     ("CDRCTL_<PROFILE>_PROVIDER", "defines a profile that is not in the configuration file"),
+    ("AWS_…, GOOGLE_…, AZURE_…", "the credentials and settings of the object store of an archive (docs/archive.md)"),
+    ("CDRCTL_STORE_MAX_WAIT", "for how many seconds a request to an object store is repeated; default 120"),
     ("CDRCTL_PAGER, PAGER", "the pager for output that does not fit the terminal; default less; empty or `cat`: none"),
     ("FORCE_COLOR, CLICOLOR_FORCE", "colour tables even in a pipe, unless empty or 0"),
     ("NO_COLOR", "no colours in tables, unless empty; TERM=dumb does the same"),

@@ -50,7 +50,12 @@ CALL: tuple[Column, ...] = (
     Column("site", "", "text", "site of the call"),
     Column("trunk", "", "text", "trunk of the call"),
     Column("recording_urls", "", "list", "links to its recordings"),
-    Column("cost", "", "money", "sum of the costs; null if none is told, or in several currencies"),
+    Column(
+        "cost",
+        "",
+        "money",
+        "sum of the costs; null if none is told, one is not a number, or they are in several currencies",
+    ),
     Column("currency", "", "text", "currency of the cost, or several, separated by commas"),
     Column("complete", "", "boolean", "whether all legs of the call are known"),
     Column("why", "", "text", "why the call may be incomplete", values=WHY),

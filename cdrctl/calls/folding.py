@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cdrctl.calls.joining import order
 from cdrctl.calls.tracing import traceable
 from cdrctl.records.parts import Part
+from cdrctl.records.readers import read_decimal
 
 SHORT = 6
 """Seconds of talk below which an answered call is short."""
@@ -44,7 +45,7 @@ class FoldedCall(NamedTuple):
     transfers: int
     transfer: str
     network_answered: bool | None
-    costs: dict[str | None, str]
+    costs: dict[str | None, str | None]
     why: str
 
 
@@ -221,8 +222,8 @@ def _network_answered(parts: Sequence[Part]) -> bool | None:
     return None if None in told or not told else False
 
 
-def _costs(parts: Sequence[Part]) -> dict[str | None, str]:
-    """Return the exact sum of the costs by currency."""
+def _costs(parts: Sequence[Part]) -> dict[str | None, str | None]:
+    """Return the exact sum of the costs by currency; None where one of them is not a number."""
     costs: dict[str | None, list[str]] = {}
     for one in parts:
         if one.cost is not None:
@@ -231,9 +232,12 @@ def _costs(parts: Sequence[Part]) -> dict[str | None, str]:
 
 
 @traceable()
-def exact_sum(*amounts: str) -> str:
-    """Return the exact sum of decimal numbers."""
-    return format(sum(map(Decimal, amounts), Decimal(0)), "f")
+def exact_sum(*amounts: str) -> str | None:
+    """Return the exact sum of decimal numbers; None if one of the values is not a number."""
+    try:
+        return format(sum((Decimal(read_decimal(one)) for one in amounts), Decimal(0)), "f")
+    except ValueError:  # what does not fit its column passes as it came
+        return None
 
 
 def _why(parts: Sequence[Part]) -> str:

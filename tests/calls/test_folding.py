@@ -82,10 +82,13 @@ def test_a_box_is_voicemail_and_no_talk() -> None:
     [
         ([("0.1", "USD"), ("0.2", "USD")], {"USD": "0.3"}),
         ([("1", "USD"), ("2", "EUR")], {"USD": "1", "EUR": "2"}),
+        ([("1", "USD"), ("free", "USD"), ("2", "EUR")], {"USD": None, "EUR": "2"}),
+        ([({"amount": 1}, "USD")], {"USD": None}),
+        ([("NaN", "USD")], {"USD": None}),
         ([], {}),
     ],
 )
-def test_costs_are_exact_sums_by_currency(amounts: list[tuple[str, str]], total: dict[str, str]) -> None:
+def test_costs_are_exact_sums_by_currency(amounts: list[tuple[Any, str]], total: dict[str, str | None]) -> None:
     parts = [person("Ann", 0, 1_000)._replace(cost=cost, currency=currency) for cost, currency in amounts]
     assert call(*parts or [BASE]).costs == total
 

@@ -111,6 +111,7 @@ def known_to(path: Path) -> set[str]:
     return KNOWS[room(path)] | {room(path)} | DOORS.get(name(path), set())
 
 
+@pytest.mark.slow
 def test_a_room_imports_only_the_rooms_below_it() -> None:
     wrong = {name(path): rooms_known(path) - known_to(path) for path in FILES}
     assert not {path: rooms for path, rooms in wrong.items() if rooms}

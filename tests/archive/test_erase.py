@@ -154,6 +154,7 @@ def assert_erased(bench: Bench, others: set[str]) -> None:
     assert b"1234567" not in written.replace(b'"seconds":1234567', b"").replace(b"1.234567", b"")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("bench", FORMATS, indirect=True)
 def test_every_record_of_the_number_goes_and_no_run_brings_it_back(bench: Bench) -> None:
     everything = ids(bench)

@@ -250,6 +250,7 @@ def test_an_index_tells_what_was_cut_off_where_the_ledger_is_gone_too(any_form: 
     assert "20 records" in outcome.failed[DAY]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("odd", ["no record", "of another day", "cut off"])
 def test_what_cannot_be_read_is_told_though_nothing_else_is_known_of_the_file(any_form: Bench, odd: str) -> None:
     had = named(any_form)
@@ -337,6 +338,7 @@ def test_a_gap_and_a_lost_index_together_double_nothing(any_form: Bench) -> None
     assert named(any_form) == had
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("day", [DAY, "unknown"])
 def test_a_lost_index_and_one_partial_answer_after_another_double_nothing(any_form: Bench, day: str) -> None:
     every = any_form.records = [

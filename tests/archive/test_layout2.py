@@ -181,6 +181,7 @@ def test_a_response_that_came_before_is_not_merged_again(bench: Bench, monkeypat
     assert ids(bench) == ["a", "b"]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("how", ["changed", "replaced", "dropped", "moved"])
 def test_a_response_of_as_many_records_is_merged_if_one_differs(bench: Bench, how: str) -> None:
     bench.sync()
@@ -274,6 +275,7 @@ def test_a_copy_without_what_is_beside_the_records_loses_none(bench: Bench, lost
     assert outcome.gone_on == {DAY: 20}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("how", ["first line", "half", "foreign", "empty"])
 def test_an_edited_file_is_moved_aside_and_its_readable_rows_stay(bench: Bench, how: str) -> None:
     bench.records += [call(f"r{n}", f"2026-11-11T10:00:{n:02}Z") for n in range(20)]
@@ -350,6 +352,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(inner, (*path, key))
 
 
+@pytest.mark.slow
 def test_wrong_values_are_reported_and_mended_by_a_rebuild(plain: Bench) -> None:
     plain.sync()
     path = ledger_path(plain.archive, "acme", "cdrs")

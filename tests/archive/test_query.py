@@ -168,6 +168,7 @@ def of_any_form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     return archive.folder
 
 
+@pytest.mark.thin
 def test_all_formats_have_the_same_rows(of_any_form: Path) -> None:
     told = 'SELECT profile, date, _start, start_time, duration, answered, "user", _key FROM webex_cdrs ORDER BY ALL'
     found = rows(of_any_form, told)
@@ -179,6 +180,7 @@ def test_all_formats_have_the_same_rows(of_any_form: Path) -> None:
     ]
 
 
+@pytest.mark.thin
 def test_common_cdrs_are_of_all_calls(of_any_form: Path) -> None:
     told = "SELECT provider, profile, call, total_seconds, count(*) FROM common GROUP BY ALL ORDER BY ALL"
     assert rows(of_any_form, told) == [
@@ -188,6 +190,7 @@ def test_common_cdrs_are_of_all_calls(of_any_form: Path) -> None:
     assert rows(of_any_form, "SELECT count(*) FROM common WHERE start_time IS DISTINCT FROM _start") == [[0]]
 
 
+@pytest.mark.slow
 def test_every_view_is_there_and_empty_without_records(tmp_path: Path) -> None:
     folder = open_or_create(tmp_path / "archive", None, "jsonl").folder
     views = {view.name: [(one.name, query.sql_type(one)) for one in view.columns] for view in (*all_views(), VIEW)}
@@ -211,6 +214,7 @@ def test_a_view_has_gone_records_and_says_since_when(of_any_form: Path) -> None:
 # Only what is needed is read
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("condition", "files"),
     [
@@ -244,6 +248,7 @@ CONDITIONS = [
 ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_condition_that_is_passed_to_the_scan_selects_the_same_rows(database: query.Database, condition: str) -> None:
     passed = rows_of(database, f"SELECT _key, profile, date FROM webex_cdrs WHERE {condition} ORDER BY ALL")  # noqa: S608
@@ -280,6 +285,7 @@ def test_a_parquet_file_that_another_program_wrote_is_a_gap(tmp_path: Path) -> N
     assert str(path) in gap
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 def test_a_file_that_cannot_be_read_is_a_gap_where_it_is_needed(tmp_path: Path, form: str, how: str) -> None:
@@ -413,6 +419,7 @@ READING = [
 ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("text", READING)
 def test_a_statement_reads_nothing_but_the_views(
     database: query.Database, folder: Path, outside: Path, text: str
@@ -422,6 +429,7 @@ def test_a_statement_reads_nothing_but_the_views(
     assert "xyzzy" not in str(raised.value)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("text", READING)
 def test_without_pyarrow_a_statement_reads_nothing_else_either(
     shared_lines: tuple[Path, Callable[[], query.Database]], outside: Path, text: str, monkeypatch: pytest.MonkeyPatch

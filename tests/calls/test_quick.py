@@ -99,6 +99,7 @@ def test_rows_are_those_of_the_plain_way(name: str, seed: int, monkeypatch: pyte
             assert quick.row(call, bounds) == plain(parts_of_legs(call.legs), call.why, bounds)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDER_NAMES)
 def test_usual_calls_are_made_quickly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain way that does more than compare and pass on could not be traced, and each call would take it."""

@@ -108,6 +108,7 @@ def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.Monke
     assert len(mapped) < len(records), name
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDER_NAMES)
 def test_columns_that_no_shape_names_decide_nothing(name: str) -> None:
     """A column that the plain mapping begins to look at must be named, or templates would not see it."""

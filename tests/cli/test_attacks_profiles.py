@@ -150,6 +150,7 @@ def test_a_value_in_the_file_controls_no_terminal(value: str, home: Path) -> Non
     assert shown.out.count("\n") == 3
 
 
+@pytest.mark.slow
 def test_a_foreign_folder_in_an_archive_is_reported_in_one_line(home: Path) -> None:
     archive = home / "archive"
     assert said_by("sync", "sandbox", "--into", "archive", "--since", "2026-11-20", home=home).code == 0

@@ -317,6 +317,7 @@ def test_times_that_the_topic_calls_ambiguous_are_refused(written: str) -> None:
         windows.instant(written, zone=UTC, now=NOW, option="--until")
 
 
+@pytest.mark.slow
 def test_every_variable_in_the_code_is_in_the_topic() -> None:
     """Except the one by which a shell asks for completion."""
     said = {name for row, _ in ENVIRONMENT for name in row.split(", ")}

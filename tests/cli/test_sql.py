@@ -65,6 +65,7 @@ def test_a_statement_is_answered_as_json_lines(shell: Shell) -> None:
     assert ran.ok().lines == expected
 
 
+@pytest.mark.slow
 def test_common_cdrs_are_those_of_an_export(shell: Shell) -> None:
     for provider in ("kazoo", "voicenter", "webex"):
         export = shell.run(provider, "cdrs", *DAY, "--from", "archive", "--schema", "common").ok()

@@ -123,6 +123,7 @@ def test_windows_of_an_hour_tile(box: Boxes) -> None:
 BOUNDS = ["closed", "half_open", "open_low", "open"]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("version", ["5.0", "5.x", "4.2"])
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])

@@ -143,6 +143,7 @@ def test_a_figure_has_a_value_for_each_group(calls: Calls) -> None:
     assert [one.group for one in measured(calls, "calls", "weekday")] == [("Tue",)]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"traffic", "peak", "repeat_callers"}])
 def test_the_parts_of_a_figure_add_up_over_its_groups(calls: Calls, name: str) -> None:
     for by in ("hour", "queue", "to_prefix", "direction,outcome"):

@@ -78,6 +78,7 @@ def test_figures_in_place_are_those_through_python(tmp_path: Path, form: str, se
     assert len(in_place.lines) > 22
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("name", "value"),
     [("talk_seconds", "12.0"), ("start_time", "2026-11-10 08:00:00"), ("short", "TRUE"), ("answer_time", "1970-01-01")],

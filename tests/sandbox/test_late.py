@@ -55,6 +55,7 @@ def test_late_records_appear_in_a_later_export(
     assert sorted(map(str, records(providers, clock, tmp_path, provider, call))) == sorted(map(str, usual))
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it keeps twelve hours
 def test_records_can_be_days_late(

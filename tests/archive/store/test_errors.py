@@ -29,6 +29,7 @@ def told(ran: Ran) -> str:
     return ran.err
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("words", [STATUS, ("sync", "sandbox", "-vv", "--into"), ("sql", "SELECT 1", "--from")])
 @pytest.mark.parametrize(
     ("status", "code", "text"),

@@ -54,6 +54,7 @@ def without_seconds(ran: Ran, archive: str) -> tuple[int, str, list[str]]:
     return ran.code, ran.out, lines
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", ["parquet", pytest.param("jsonl.gz", marks=pytest.mark.slow), "csv"])
 def test_a_store_is_read_as_a_folder_is(store: Store, shell: Shell, tmp_path: Path, form: str) -> None:
     folder = str(tmp_path / "archive")

@@ -85,6 +85,7 @@ def before(store: Store, ending: str, act: Callable[[], object]) -> None:
     store.proxy.fault = fault
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("ending", [f"{DAY}/_readings.json", f"{DAY}/cdrs.jsonl", "_cdrctl/ledger/acme/cdrs.json"])
 @pytest.mark.parametrize("is_new", [pytest.param(True, marks=pytest.mark.slow), False], ids=["new", "changed"])
 def test_the_records_of_two_runs_are_merged_without_asking_the_provider_again(

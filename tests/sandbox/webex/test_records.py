@@ -162,6 +162,7 @@ def test_next_link_has_the_host_of_the_request(run: Starter) -> None:
         assert client.http.get(url, headers=headers).headers["Link"].startswith("<http://feed.example:81/webex/v1/")
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize(("asked", "given"), [("10", 500), ("700", 700), ("99999", 5000), ("", 5000), ("-1", 500)])
 def test_max_is_clamped_without_an_error(run: Starter, asked: str, given: int) -> None:

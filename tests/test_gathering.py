@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from cdrctl.contents import contents_of
 from cdrctl.errors import TemporaryError
+from cdrctl.export.fetching import OpenCall, events_of
 from cdrctl.export.gathering import QUICK_SECONDS, gathered
+from cdrctl.export.request import ExportRequest, TypedWindow
+from cdrctl.fetchers import Query, load
 from cdrctl.records.batches import KeyFields, RecordBatch
 from cdrctl.records.decoding import FEW
 from cdrctl.records.events import Checkpoint, Event, Note, Page
@@ -68,6 +74,17 @@ def test_a_page_is_not_held_beyond_an_error() -> None:
     assert sizes([next(events), next(events)]) == [10, 20]
     with pytest.raises(TemporaryError):
         next(events)
+
+
+@pytest.mark.parametrize(("live", "written"), [(True, [10, 10, 10, 10]), (False, [10, 30])])
+def test_pages_are_not_held_where_somebody_may_read_them_as_they_come(live: bool, written: list[int]) -> None:  # noqa: FBT001
+    client: Any = SimpleNamespace(ahead=None, clock=SimpleNamespace(monotonic=lambda: 0.0))
+    kazoo = load("kazoo")
+    call = replace(kazoo.calls[0], key_fields=None, fetch=lambda _: iter(pages(10, 10, 10, 10)))
+    opened = OpenCall(kazoo, call, "acme", Query(client, None, None, {}), lambda: NOON, lambda *_: None)
+    window = TypedWindow("2026-11-18", "2026-11-19", UTC)
+    _, events = events_of(opened, ExportRequest(window=window, jobs=1, live=live))
+    assert sizes([*events]) == written
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def read_request(
         spreadsheet_safe=given["spreadsheet_safe"],
         pager=given["pager"],
     )
+    process = session.process
     return ExportRequest(
         schema,
         selection,
@@ -78,6 +79,7 @@ def read_request(
         jobs=given.get("jobs") or 0,
         profile=given["profile"] if call is not None else None,
         archive=read_source(given["source"], schema),
+        live=path in {None, "-"} and (process.stdout_is_pipe or process.stdout_is_terminal),
         **{name: given[name] for name in ("strict", "allow_partial", "fail_if_empty", "dry_run")},
     )
 

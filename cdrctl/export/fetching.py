@@ -86,7 +86,9 @@ def events_of(
     ahead, note = _parts_ahead(opened, window, request.jobs, now, stops_early=stops_early)
     if note is not None:
         first = [*first, note]
-    return window, _after(first, fetch_window(opened, window, raw=raw, ahead=ahead, jobs=request.jobs, now=now))
+    gather = not request.live
+    events = fetch_window(opened, window, raw=raw, ahead=ahead, jobs=request.jobs, now=now, gather=gather)
+    return window, _after(first, events)
 
 
 def _parts_ahead(
@@ -134,25 +136,29 @@ def fetch_window(
     ahead: Sequence[Window] = (),
     jobs: int = 1,
     now: datetime | None = None,
+    gather: bool = False,
 ) -> Iterator[Event]:
     """Return the events of a window, and a note or gap where it ends after the provider's present.
 
     `raw` and `lines` are those of `with_decoder`. With `ahead`, which is the window itself or its parts, the next event
-    is fetched while one is written, and as many parts in parallel as there are jobs.
+    is fetched while one is written, and as many parts in parallel as there are jobs. With `gather`, small pages that
+    come quickly are yielded together, so that the last of them may wait for the next response.
     """
     fetch, query = (
         opened.call.fetch,
         replace(with_decoder(opened.query, opened.call, raw=raw, lines=lines), period=window),
     )
+    if gather and ahead:
+        fetch = functools.partial(_gathered, fetch)
     events: Iterator[Event]
     if not ahead:
         events = fetch(query)
     elif len(ahead) == 1:
-        events = merge([functools.partial(_gathered, fetch, query)])
+        events = merge([functools.partial(fetch, query)])
     else:
         part = replace(query, once=new_once(), whole=window)
         queries = [replace(part, period=one) for one in ahead]
-        events = without_repeats(merge([functools.partial(_gathered, fetch, one) for one in queries], jobs))
+        events = without_repeats(merge([functools.partial(fetch, one) for one in queries], jobs))
     if opened.client is None:
         return events
     at = opened.now() if now is None else now

@@ -90,6 +90,7 @@ class ExportRequest(Struct, frozen=True):
         fail_if_empty: An export without records fails.
         dry_run: Print the requests, and send none.
         archive: The folder of the archive that is read instead of the provider.
+        live: Somebody may read the records as they come, so each page is written before the next one is waited for.
     """
 
     schema: SchemaName = "native"
@@ -103,6 +104,7 @@ class ExportRequest(Struct, frozen=True):
     fail_if_empty: bool = False
     dry_run: bool = False
     archive: Path | None = None
+    live: bool = True
 
     @property
     def native_fields(self) -> tuple[str, ...] | None:

@@ -57,7 +57,7 @@ CASES = (
     Case("webex", "cdrs", ("-f", "csv"), 190, 0.5, 19),
     Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 4.0, 14),
     Case("callgear", "legs", ("-f", "csv"), 310, 3.3, 8.5),
-    Case("portsip", "cdrs", ("-f", "csv"), 190, 0.6, 5.3),
+    Case("portsip", "cdrs", ("-f", "csv"), 190, 0.6, 9),
     Case("voicenter", "cdrs", ("-f", "csv"), 870, 12.0, 13),
     Case("webex", "cdrs", ("-f", "jsonl"), 200, 0.4, 0),
     Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 150, 0.4, 0),

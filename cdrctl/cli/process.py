@@ -45,6 +45,11 @@ class Process:
     transport: Transport | None = None
     stdout_is_pipe: bool = False
 
+    @property
+    def stdout_is_read(self) -> bool:
+        """Whether somebody may read standard output as it is written."""
+        return self.stdout_is_pipe or self.stdout_is_terminal
+
 
 def this_process() -> Process:
     """Return the process that cdrctl runs in."""

@@ -58,7 +58,28 @@ def read_request(
     elif given["fields"] is None and form == "xlsx":  # a workbook is for people, and has the columns of a table
         names = {column.name for column in (call.columns if call is not None and native else COMMON)}
         selection = replace(selection, fields=tuple(name for name in shown if name in names) or None)
-    output = Output(
+    return ExportRequest(
+        schema,
+        selection,
+        TypedWindow(given["since"], given["until"], windows.zone(given["tz"]) if given["tz"] else None),
+        _read_output(given, form, schema, path, shown, selection),
+        jobs=given.get("jobs") or 0,
+        profile=given["profile"] if call is not None else None,
+        archive=read_source(given["source"], schema),
+        live=path in {None, "-"} and session.process.stdout_is_read,
+        **{name: given[name] for name in ("strict", "allow_partial", "fail_if_empty", "dry_run")},
+    )
+
+
+def _read_output(
+    given: Mapping[str, Any],
+    form: str,
+    schema: SchemaName,
+    path: str | None,
+    shown: tuple[str, ...],
+    selection: Selection,
+) -> Output:
+    return Output(
         format=form,
         path=path,
         shown=shown,
@@ -69,18 +90,6 @@ def read_request(
         times=read_times(given["times"], form, schema),
         spreadsheet_safe=given["spreadsheet_safe"],
         pager=given["pager"],
-    )
-    process = session.process
-    return ExportRequest(
-        schema,
-        selection,
-        TypedWindow(given["since"], given["until"], windows.zone(given["tz"]) if given["tz"] else None),
-        output,
-        jobs=given.get("jobs") or 0,
-        profile=given["profile"] if call is not None else None,
-        archive=read_source(given["source"], schema),
-        live=path in {None, "-"} and (process.stdout_is_pipe or process.stdout_is_terminal),
-        **{name: given[name] for name in ("strict", "allow_partial", "fail_if_empty", "dry_run")},
     )
 
 

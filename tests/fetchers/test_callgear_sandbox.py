@@ -216,7 +216,6 @@ def test_windows_tile_around_the_repeated_hour(double: str, by: str) -> None:
 BOUNDS = ("closed", "half_open", "open_low", "open")
 
 
-@pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("by", ["start_time", "finish"])
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])

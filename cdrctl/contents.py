@@ -26,7 +26,7 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
     they are decoded, and their fingerprints are remembered, because a fetcher and an export ask for them.
     """
     if isinstance(records, BatchedPage):
-        found = [one for part in records.batches() for one in contents_of(part, keys)]
+        found: Sequence[int] = [one for part in records.batches() for one in contents_of(part, keys)]
         records.remember(keys, found)
         return found
     if isinstance(records, RecordBatch) and (remembered := records.remembered(keys)) is not None:
@@ -38,11 +38,9 @@ def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence
             known = frozenset(keys)
             return [_content_of(record, keys, known) for record in records]
         return [hash(_dump(sorted(record.items()))) for record in records]
-    remembered = records.remembered(keys)
-    if remembered is None:
-        remembered = _contents_of_batch(records)
-        records.remember(keys, remembered)
-    return remembered
+    found = _contents_of_batch(records)
+    records.remember(keys, found)
+    return found
 
 
 def _contents_of_batch(batch: RecordBatch) -> Sequence[int]:

@@ -181,9 +181,8 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
         for page in pages:
             begin = 0
             while begin < len(page):
-                some = (
-                    page[begin : begin + IN_MEMORY - len(held)] if begin or len(page) > IN_MEMORY - len(held) else page
-                )
+                room = IN_MEMORY - len(held)
+                some = page if not begin and len(page) <= room else page[begin : begin + room]
                 begin += len(some)
                 held += some
                 if len(held) < IN_MEMORY:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
+from cdrctl.cli.app import main
+from cdrctl.cli.process import Process
 from cdrctl.contents import contents_of
 from cdrctl.errors import TemporaryError
 from cdrctl.export.fetching import OpenCall, events_of
@@ -20,8 +24,10 @@ from cdrctl.fetchers import Query, load
 from cdrctl.records.batches import KeyFields, RecordBatch
 from cdrctl.records.decoding import FEW
 from cdrctl.records.events import Checkpoint, Event, Note, Page
+from cdrctl.sandbox import Exchange, start
 from cdrctl.windows import Window
 from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 KEYS = KeyFields("id", "start")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -130,3 +136,37 @@ def test_gathered_pages_have_the_same_records_and_fingerprints(ids: list[list[st
     assert [record for page in came for record in page.records] == [record for one in single for record in one]
     assert [one for page in came for one in contents_of(page.records)] == expected
     assert sum(page.number for page in came) == len(ids)
+
+
+class _Pieces(io.BytesIO):
+    """Standard output that counts the pieces in which it is written."""
+
+    count = 0
+
+    def write(self, piece: Any) -> int:
+        self.count += bool(len(piece))
+        return super().write(piece)
+
+
+def _exported(tmp_path: Path, *, terminal: bool = False, pipe: bool = False) -> tuple[bytes, int]:
+    out, clock = _Pieces(), HandClock(NOON)
+    with start(now=clock, exchange=Exchange(volume=0.3)) as providers:
+        shell = Shell(tmp_path, clock)
+        shell.profile("acme", "kazoo", {**providers.credentials("kazoo"), "requests_per_minute": 0})
+        words = ["kazoo", "cdrs", "-p", "acme", "--since", "24h", "--page-size", "5", "-f", "jsonl", "-q"]
+        environ = {"CDRCTL_CONFIG": str(shell.config)}
+        streams = (io.StringIO(), out, io.StringIO())
+        process = Process(environ, *streams, False, terminal, False, 80, clock.clock, stdout_is_pipe=pipe)
+        assert main(words, process) == 0
+    return out.getvalue(), out.count
+
+
+@pytest.mark.parametrize("reader", ["terminal", "pipe"])
+def test_records_are_written_as_they_come_where_somebody_reads_them_and_together_to_a_file(
+    reader: str, tmp_path: Path
+) -> None:
+    read, pieces = _exported(tmp_path, **{reader: True})
+    stored, fewer = _exported(tmp_path)
+    assert read == stored
+    assert pieces >= len(read.splitlines()) / 5
+    assert fewer < pieces / 2

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.details import keep_details
 from cdrctl.archive.fetching import Fetched, Source, header_of
-from cdrctl.archive.files import load, other_owner, recover, save
+from cdrctl.archive.files import foreign_records, load, recover, save
 from cdrctl.archive.index import Entry
 from cdrctl.archive.intervals import (
     Reading,
@@ -158,11 +158,10 @@ def _load(
         None,
     )
     expected = max(lines.expected, entry.records if entry is not None else 0)
-    other = other_owner(archive, path)
     changed = "was changed by another program, or copied without the file that describes it"
     source.log(
         "warning",
-        f"{path} {f'has the records of {other}' if other else changed}: "
+        f"{path} {foreign_records(archive, path) or changed}: "
         f"{lines.file.records} of its lines are kept"
         + (f", {lines.unread} cannot be read" if lines.unread else "")
         + "; if the file is replaced, a copy stays beside it under another name",

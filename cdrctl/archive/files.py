@@ -74,6 +74,17 @@ def other_owner(archive: Archive, path: Path) -> str:
     return "" if found is None or _is_theirs(archive, path, found.whose) else found.whose.replace("/", " ")
 
 
+def foreign_records(archive: Archive, path: Path) -> str:
+    """Return that a file has the records of another profile or call, and what to do; empty if it does not say so.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    other, profile = other_owner(archive, path), whose_in(path).partition("/")[0]
+    renamed = f"if the profile's folder was renamed, run cdrctl archive adopt {profile} --into DIR"
+    return f"has the records of {other} ({renamed})" if other else ""
+
+
 def claim_days(archive: Archive, profile: str, call: str) -> int:
     """Let the files of a call say that their records are of the profile in whose folder they are; return how many.
 

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cdrctl.archive.dayfile import Contents
-from cdrctl.archive.files import contents_of, other_owner
+from cdrctl.archive.files import contents_of, foreign_records
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
@@ -155,8 +155,7 @@ def _check_changed(
         return
     whole = None if entry.day == UNKNOWN else window_of(archive, entry.day)
     if whole is None or (oldest is not None and whole.until <= oldest):
-        other = other_owner(archive, path)
-        what = f"has the records of {other}" if other else "was changed by another program"
+        what = foreign_records(archive, path) or "was changed by another program"
         found.faults[entry.day] = f"{entry.path} {what}"
     else:
         found.again[entry.day] = _read_again(told, whole if oldest is None else Window(oldest, whole.until))

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cdrctl.archive.difference import Difference
-from cdrctl.archive.files import contents_of, other_owner
+from cdrctl.archive.files import contents_of, foreign_records
 from cdrctl.archive.intervals import replan, with_attempts
 from cdrctl.archive.ledger2 import FOLDER, ledger_from_files, read_ledger, write_ledger
 from cdrctl.archive.ledger_days import CallLedger
@@ -77,8 +77,7 @@ def _unusable(archive: Archive, profile: str, call: str) -> list[Difference]:
 
 
 def _what(archive: Archive, path: Path) -> str:
-    other = other_owner(archive, path)
-    what = f"has the records of {other}" if other else "is not as cdrctl wrote it"
+    what = foreign_records(archive, path) or "is not as cdrctl wrote it"
     return f"{what}: its day will be read again"
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile, Part, Row
-from cdrctl.archive.files import load, other_owner
+from cdrctl.archive.files import foreign_records, load
 from cdrctl.archive.index import UNPLACED, milliseconds, reading_archive
 from cdrctl.archive.intervals import (
     Reading,
@@ -219,10 +219,8 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
         except (EOFError, ValueError, zlib.error):
             break
     with suppress(OSError):
-        if other := other_owner(source.archive, path):
-            whose = source.kept.profile
-            renamed = f"if that folder was renamed, run cdrctl archive adopt {whose}"
-            return None, f"{path} has the records of {other} ({renamed})"
+        if foreign := foreign_records(source.archive, path):
+            return None, f"{path} {foreign}"
     return None, f"{path} is damaged, or was changed by another program"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cdrctl.archive.difference import Difference
-from cdrctl.archive.files import contents_of, deleted_contents, other_owner
+from cdrctl.archive.files import contents_of, deleted_contents, foreign_records
 from cdrctl.archive.intervals import Reading, replan, with_attempts
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.opening import etag_of, sync_folder
@@ -58,10 +58,9 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
 
 def _records_of_another(archive: Archive, path: Path) -> str:
     """Return that a file has the records of another profile or call; empty if it does not say so."""
-    other = ""
     with suppress(OSError):
-        other = other_owner(archive, path)
-    return f"has the records of {other}" if other else ""
+        return foreign_records(archive, path)
+    return ""
 
 
 def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:

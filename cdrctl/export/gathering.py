@@ -1,7 +1,7 @@
 """Small pages that come in quick succession are handed on together.
 
 Cutting, typing and writing a page takes some time however few records it has. Where a provider sends 50 or 100 records
-in a response, that is most of the time.
+in a response, that is most of the time. Only for files: where somebody reads along, no page is held.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cdrctl.records.decoding import FEW
 from cdrctl.records.events import Event, Page
 
 QUICK_SECONDS = 0.1
-"""A page that took longer is handed on at once: whoever waits for records gets them as they come."""
+"""A page that took longer to come is handed on at once, with those that are held."""
 
 
 def gathered(events: Iterable[Event], seconds: Callable[[], float] = time.monotonic) -> Generator[Event, None, None]:

@@ -296,9 +296,9 @@ def _decoder(
 
 
 def _between(array: memoryview) -> re.Pattern[bytes]:
-    """Return what finds the end of a record: the next one begins with the key with which the first one begins.
+    """Return the pattern of the end of a record, which requires that the next record begins with the first one's key.
 
-    An object in a list within a record hardly ever begins with it.
+    An object in a list within a record hardly ever begins with this key.
     """
     first = _FIRST_KEY.match(array)
     return re.compile(rb"\}\s*,(?=\s*\{\s*%b)" % re.escape(first[1])) if first is not None else _BETWEEN

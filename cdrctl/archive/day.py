@@ -214,7 +214,7 @@ def store_once(
         late = _total_lateness(ledger, source, day, there.old, found)
         readings, entry = add_reading(known, reading), None
         if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
-            responses = _responses(source, came, result, there.old)
+            responses = _responses(source, came, result, there.old, concurrent=concurrent)
             entry = _save(archive, source, day, rows, header, result, readings, there.old, responses, late)
         ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at, late)
     counts = result.counts if shrink else result.counts._replace(gone=alarming)
@@ -287,14 +287,19 @@ def _file_with(came: Fetched, there: Existing, source: Source) -> DayFile | None
     return there.old if came.complete and before == came.digest else None
 
 
-def _responses(source: Source, came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
+def _responses(
+    source: Source, came: Fetched, result: Merged, old: DayFile | None, *, concurrent: bool
+) -> dict[str, str]:
     """Return the digests of the responses that are in a file after a merge: of the records, then as they were sent.
 
-    None is kept where records are gone at the provider: each run reports them.
+    None is kept where records are gone at the provider: each run reports them. If another run wrote the file after the
+    records came, the response is not noted, so that the next run compares all of it with the file.
     """
     before = {} if old is None or result.changed else dict(old.responses)
     if not came.complete or result.gone:
         return {}
+    if concurrent:
+        return before
     return {**before, _name(source, came.window): f"{came.digest} {came.sent}".strip()}
 
 
@@ -344,7 +349,8 @@ def _merge_day(
 ) -> tuple[bytes, Merged]:
     """Merge the new and the old records under one header, and return it with the result.
 
-    If another run wrote the file after the records came, it has the newer version of what both have.
+    Of a record that both have, the line that was requested last is stored. `concurrent` says that another run wrote the
+    file after the records came.
 
     Records without a start are only added to, and so are those of a mixed window.
     """
@@ -354,6 +360,7 @@ def _merge_day(
         spool.recast(lambda line: recast(line, came.header, header))
     if old is not None:
         spool.add_old(_recast_rows(old, header))
+    details = source.call, header
     result = spool.merge(
         came.window if placed else None,
         done_windows(known),
@@ -362,14 +369,22 @@ def _merge_day(
         traits=call_traits(source.call.alike, columns_of(header)),
         read_at=came.read_at,
         concurrent=concurrent,
-        keep=_older if concurrent else keep_details(source.call, header, wanted=source.wants_details),
+        keep=_keep_stored
+        if concurrent and _is_newer(old, came)
+        else keep_details(*details, wanted=source.wants_details),
     )
     same = old is not None and old.header == header
     return header, result if same else result._replace(changed=True)
 
 
-def _older(line: bytes, _came: bytes) -> bytes:
+def _keep_stored(line: bytes, _came: bytes) -> bytes:
     return line
+
+
+def _is_newer(old: DayFile | None, came: Fetched) -> bool:
+    """Return whether a file has something of the window from a request that was not made before that of `came`."""
+    readings = [one for one in old.readings if overlap(one.window, came.window) is not None] if old is not None else []
+    return any(one.read_at is not None and one.read_at >= came.read_at for one in readings)
 
 
 def _recast_rows(old: DayFile, header: bytes) -> Iterator[Row]:

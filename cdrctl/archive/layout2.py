@@ -455,7 +455,8 @@ def _count(value: Any) -> int:
 def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
     """Write the entry of the file that is there, which it has already, and that of the file that takes its place.
 
-    In a store, other entries stay for a day: another run may have written one, and be about to write its file.
+    In a store, the entry that was written last stays, and others for a day: another run may have written one, and be
+    about to write its file.
     """
     known = written_contents(path)
     wanted = {new.sha256: new}
@@ -468,10 +469,10 @@ def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
 
 
 def _recent(known: Iterable[Contents], new: Contents) -> list[Contents]:
-    """Return the entries that were made within a day of a new one, the newest first, and not more than some."""
-    at = _read_at(new)
-    recent = [one for one in known if abs(_read_at(one) - at) < SHARED_FOR]
-    return sorted(recent, key=_read_at, reverse=True)[:MOST_SHARED]
+    """Return the entry that was written last, and some that were made within a day of a new one, the newest first."""
+    at, entries = _read_at(new), [*known]
+    recent = [one for one in entries[1:] if abs(_read_at(one) - at) < SHARED_FOR]
+    return entries[:1] + sorted(recent, key=_read_at, reverse=True)[: MOST_SHARED - 1]
 
 
 def _read_at(contents: Contents) -> datetime:

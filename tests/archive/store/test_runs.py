@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cdrctl.archive.dayfile import NewDay
+from cdrctl.archive.files import load, save
 from cdrctl.archive.ledgers import open_ledger
 from cdrctl.archive.mirror import Mirror
 from cdrctl.archive.objects import MAX_WAIT
@@ -55,6 +57,12 @@ def ids(store: Store) -> dict[str, list[str]]:
         for name, content in store.objects().items()
         if name.endswith("cdrs.jsonl")
     }
+
+
+def word(store: Store) -> object:
+    """Return the word of the only record of a day."""
+    (line,) = store.objects()[f"profile=acme/call=cdrs/date={DAY}/cdrs.jsonl"].splitlines()
+    return json.loads(line)["word"]
 
 
 def entries(store: Store, day: str = DAY) -> tuple[str, set[str]]:
@@ -136,6 +144,35 @@ def test_a_run_that_is_killed_takes_no_entry_of_another_one_with_it(
     assert there in known
 
 
+def test_a_run_that_is_killed_takes_no_entry_of_a_command_that_reads_nothing_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command such as `archive erase` writes a day with its readings as they were, perhaps months before."""
+    monkeypatch.setenv(MAX_WAIT, "0")
+    bench_on(store, BOTH, OURS).sync()
+    erasing, killed = bench_on(store), bench_on(store, BOTH, OURS, THEIRS)
+    killed.now += timedelta(days=30)
+    ending = f"{DAY}/cdrs.jsonl"
+
+    def meanwhile() -> None:
+        store.proxy.fault = lambda asked: RESET if asked.method == "PUT" and asked.path.endswith(ending) else 0
+        with suppress(StoreError):
+            killed.sync(lookback=timedelta(days=31))
+        assert any(one.method == "PUT" and one.path.endswith(ending) for one in store.proxy.requests[number:])
+        store.proxy.fault = lambda _asked: 0
+
+    path = erasing.path(DAY)
+    old = load(erasing.archive, path)
+    assert old is not None
+    number = len(store.proxy.requests)
+    before(store, ending, meanwhile)
+    rows = [row for row in old.rows() if b'"ours"' not in row.line]
+    save(erasing.archive, path, NewDay((), old.header, lambda: rows, 1, old.readings, old.sha256))
+    assert ids(store)[DAY] == ["both"]
+    there, known = entries(store)
+    assert there in known
+
+
 def test_both_runs_stay_in_the_ledger(store: Store) -> None:
     """One reads older days, while the other reads new ones."""
     bench_on(store, BOTH).sync()
@@ -164,6 +201,31 @@ def test_an_unchanged_response_leaves_what_another_run_wrote(store: Store) -> No
     assert slow.sync().failed == {}
     assert ids(store)[DAY] == ["both", "theirs"]
     assert noted == [responses(store)]
+
+
+@pytest.mark.parametrize("order", ["ours is newer", "theirs is newer"])
+def test_of_a_record_of_two_runs_the_line_that_was_requested_last_stays(store: Store, order: str) -> None:
+    def bench(word: str, hours: int) -> Bench:
+        made = bench_on(store, call("both", f"{DAY}T08:00:00Z", word), kind=AsSent)
+        made.now += timedelta(hours=hours)
+        return made
+
+    bench("first", 0).sync()
+    is_newer = order == "ours is newer"
+    slow, quick = bench("ours", 2 if is_newer else 1), bench("theirs", 1 if is_newer else 2)
+    before(store, f"{DAY}/cdrs.jsonl", quick.sync)
+    assert slow.sync().failed == {}
+    assert word(store) == ("ours" if is_newer else "theirs")
+
+
+def test_what_one_of_two_runs_has_alone_is_found_by_the_next(store: Store) -> None:
+    """The response that met the day of another run is not noted: an equal one is compared with the day."""
+    wide = {"lookback": timedelta(days=3)}
+    bench_on(store, BOTH).sync(**wide)
+    slow, quick = bench_on(store, BOTH, OURS), bench_on(store, BOTH, THEIRS)
+    before(store, f"{DAY}/_readings.json", lambda: quick.sync(**wide))
+    assert slow.sync(**wide).gone_on == {}
+    assert later(bench_on(store, BOTH, OURS)).sync(**wide).gone_on == {DAY: 1}
 
 
 def test_two_first_runs_store_one_account(store: Store) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cdrctl import __version__
 from cdrctl.archive.places import is_url
 from cdrctl.cli.archive_jobs import Job
-from cdrctl.cli.connecting import SANDBOX
 from cdrctl.cli.run import Session
+from cdrctl.errors import TemporaryError
 from cdrctl.units.job import SyncJob, SyncResult, UnitError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def sync_on_dask(
         for ended, (unit, result) in enumerate(results, 1):
             for level, text in result.messages:
                 log(level, text)
-            _keep(jobs[unit], result)
+            keep_result(jobs[unit], result)
             log("progress", f"{ended} of {len(jobs)} profiles done")
 
 
@@ -70,7 +70,8 @@ def _mark(archive: Archive) -> Iterator[str]:
     try:
         yield name
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a mark that is left does no harm
+            path.unlink(missing_ok=True)
 
 
 def _unit(session: Session, archive: Archive, how: Sync, wanted: Wanted, own: Sequence[Job], mark: str) -> SyncJob:
@@ -85,7 +86,7 @@ def _unit(session: Session, archive: Archive, how: Sync, wanted: Wanted, own: Se
         archive=str(archive.folder if is_url(str(archive.folder)) else archive.folder.absolute()),
         mark=mark,
         profile=part.name,
-        provider=part.provider.name if part.provider and part.name == SANDBOX else None,
+        provider=part.provider.name if part.provider else None,
         config=str(session.config.absolute()) if typed else None,
         calls=tuple(one.call.name for one in own) if wanted.calls else (),
         since=rfc3339(how.since) if how.since is not None else None,
@@ -115,7 +116,7 @@ def _chains(session: Session, jobs: dict[SyncJob, Sequence[Job]]) -> list[list[S
     return [*chains.values()]
 
 
-def _keep(own: Sequence[Job], result: SyncResult) -> None:
+def keep_result(own: Sequence[Job], result: SyncResult) -> None:
     """Keep the result of a unit in its jobs, as if this process had done it."""
     own[0].part.requests_elsewhere = result.requests
     if result.problem is not None:
@@ -128,6 +129,11 @@ def _keep(own: Sequence[Job], result: SyncResult) -> None:
     done = {one.call: one for one in result.calls}
     for job in own:
         one = done.get(job.call.name)
-        if one is not None:
-            job.outcome, job.ended = one.outcome, one.ended
-            job.error = UnitError(one.problem) if one.problem is not None else None
+        if one is None:
+            job.error = TemporaryError(
+                f"the worker {result.host} did not read {job.call.name}",
+                hint="archive.toml may have changed meanwhile: run it again",
+            )
+            continue
+        job.outcome, job.ended = one.outcome, one.ended
+        job.error = UnitError(one.problem) if one.problem is not None else None

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 5.0
 """How often to look whether workers, and the scheduler, are still there."""
 
+RESULT_SECONDS = 60.0
+"""How long to wait for a result that is done: if its worker died, Dask would wait until another did the unit again."""
+
 NO_WORKER_SECONDS = 600.0
 """How long to wait for the first worker, or for a new one after the last has gone: a cluster may have to start it."""
 
@@ -89,7 +92,14 @@ def connected_cluster(address: str) -> Iterator[Client]:
     except OSError as error:
         raise TemporaryError(
             f"no Dask scheduler answers at {address}",
-            hint="its log begins with the address; run the same command again when it is there, or without --dask",
+            hint="start it, or take the address that its log names; without --dask, this machine does the work",
+        ) from error
+    except TypeError as error:  # so says Dask of a missing certificate
+        if not address.startswith("tls:"):
+            raise
+        raise ConfigurationError(
+            f"Dask has no certificate on this machine for {address!r:.80}",
+            hint="set distributed.comm.tls in Dask's configuration: https://distributed.dask.org/en/stable/tls.html",
         ) from error
     except ValueError as error:
         raise UsageError(
@@ -213,7 +223,13 @@ def _do(
             one = running.pop(future, None)
             if one is None:  # it was moved to another host
                 continue
-            host, result = _result_of(future, one.job)
+            watch.seen = clock()
+            ended = _result_of(future, one.job)
+            if ended is None:
+                client.cancel([future], force=True)
+                submit(one.chain, one.job)
+                continue
+            host, result = ended
             one.chain.host = host or one.chain.host
             if one.chain.left:
                 submit(one.chain, one.chain.left.popleft())
@@ -287,19 +303,25 @@ def _gone() -> TemporaryError:
     )
 
 
-def _result_of(future: Future[Any], job: SyncJob) -> tuple[str, SyncResult]:
-    """Return the host that did a unit, and its result.
+def _result_of(future: Future[Any], job: SyncJob) -> tuple[str, SyncResult] | None:
+    """Return the host that did a unit, and its result; None if the worker that had the result died with it.
 
     Raises:
         TemporaryError: The scheduler has gone, and with it the unit.
     """
-    if future.status == "cancelled":
-        raise _gone()
-    if future.status == "finished":
-        address, result = future.result()
+    if future.status == "lost":
+        return None
+    try:
+        address, result = future.result(timeout=RESULT_SECONDS)
+    except TimeoutError:
+        return None
+    except Exception as failed:  # noqa: BLE001 - each kind has its problem below
+        error: Any = failed
+    else:
         future.release()
-        return _host_of(address), result
-    error = future.exception()
+        return _host_of(address), _checked(result)
+    if future.status == "cancelled":
+        raise _gone() from error
     future.release()
     if type(error).__name__ == "KilledWorker":
         problem = Problem(
@@ -314,6 +336,16 @@ def _result_of(future: Future[Any], job: SyncJob) -> tuple[str, SyncResult]:
             hint="install the same versions of Python, cdrctl and distributed on the scheduler and on all workers",
         )
     return "", SyncResult(job.profile, problem.code, "", 0.0, problem=problem)
+
+
+def _checked(result: SyncResult) -> SyncResult:
+    """Return a result; one of a unit that stopped before its end, as if it was cancelled, as a temporary failure."""
+    if result.exit_code or all(one.ended for one in result.calls):
+        return result
+    problem = Problem(
+        TemporaryError.exit_code, "it stopped before the end", hint="run it again: what was read is in the archive"
+    )
+    return replace(result, exit_code=problem.code, problem=problem)
 
 
 def _sum_of(first: SyncResult, second: SyncResult) -> SyncResult:

@@ -85,7 +85,9 @@ def test_units_of_killed_workers_are_done_again(fleet: Fleet, two: Cluster) -> N
 
 def test_what_a_worker_cannot_do_is_named(fleet: Fleet, two: Cluster) -> None:
     fleet.write(fleet.config, ("known", "known"))
-    fleet.write(fleet.own, ("known", "known"), ("ghost", "ghost"))
+    fleet.write(fleet.own, ("known", "known"), ("ghost", "ghost"), ("other", "other"))
+    with fleet.config.open("a") as there:
+        there.write('[profiles.other]\nprovider = "kazoo"\n')
     fleet.environ["CDRCTL_CONFIG"] = str(fleet.own)
     try:
         code, told = fleet.run("sync", "--all", "--since", SINCE, "--into", "ghosts", "--dask", two.address)
@@ -93,6 +95,8 @@ def test_what_a_worker_cannot_do_is_named(fleet: Fleet, two: Cluster) -> None:
         fleet.environ["CDRCTL_CONFIG"] = str(fleet.config)
     assert code == 6
     assert "ghost (webex): failed: on the worker" in told
+    assert "profile other is for kazoo, not for webex" in told
+    assert not (fleet.folder / "ghosts" / "profile=other").exists()
     assert "known cdrs: 2026-11-19: " in told
 
 
@@ -129,7 +133,11 @@ def test_a_scheduler_that_goes_away_is_a_temporary_error(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("address", "code", "said"),
-    [("tcp://127.0.0.1:9", 5, "no Dask scheduler answers"), ("nonsense://x", 2, "is not the address of a Dask")],
+    [
+        ("tcp://127.0.0.1:9", 5, "no Dask scheduler answers"),
+        ("nonsense://x", 2, "is not the address of a Dask"),
+        ("tls://127.0.0.1:9", 6, "Dask has no certificate"),
+    ],
 )
 def test_a_wrong_address_is_named(fleet: Fleet, address: str, code: int, said: str) -> None:
     fleet.write(fleet.config, ("one", "one"))

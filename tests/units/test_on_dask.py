@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import cdrctl
 from cdrctl.archive import CallDone, SyncJob, SyncResult
 from cdrctl.archive.run_report import Problem
 from cdrctl.archive.sync import Outcome
+from cdrctl.cli.archive_dask import keep_result
+from cdrctl.cli.archive_jobs import Job
+from cdrctl.cli.export import Part
 from cdrctl.errors import ConfigurationError, TemporaryError
+from cdrctl.fetchers import load
 from cdrctl.units import on_dask
 from cdrctl.units.on_dask import check_versions, do_on_cluster
 
@@ -48,10 +54,9 @@ class Future:
     def done(self) -> bool:
         return self.status != "pending"
 
-    def result(self) -> Any:
-        return self.value
-
-    def exception(self) -> Any:
+    def result(self, timeout: float) -> Any:
+        if isinstance(self.value, Exception):
+            raise self.value
         return self.value
 
     def release(self) -> None:
@@ -197,6 +202,55 @@ def test_closing_early_cancels_what_is_left() -> None:
     next(results)
     results.close()
     assert [one.job.profile for one in client.cancelled] == ["b"]
+
+
+@pytest.mark.parametrize("how", [("lost", None), ("finished", TimeoutError())])
+def test_a_result_that_died_with_its_worker_is_made_again(how: tuple[str, Any]) -> None:
+    client = Client(lambda one, turn: how if turn == 1 else done("a", result(one.profile)))
+    assert [(one.profile, one.exit_code) for one in run(client, ["a1", "a2"])] == [("a1", 0), ("a2", 0)]
+    assert [one.job.profile for one in client.submitted] == ["a1", "a1", "a2", "a2"]
+    assert [one.job.profile for one in client.cancelled] == ["a1", "a2"]
+
+
+def test_a_unit_that_stopped_before_its_end_is_done_again_and_is_no_success() -> None:
+    def stopped(one: SyncJob) -> tuple[str, Any]:
+        whole = result(one.profile)
+        return done("a", replace(whole, calls=(replace(whole.calls[0], ended=False),)))
+
+    once = Client(lambda one, turn: stopped(one) if (one.profile, turn) == ("a", 1) else done("a", result(one.profile)))
+    assert [(one.profile, one.exit_code) for one in run(once, ["a"], ["b"])] == [("b", 0), ("a", 0)]
+    (found,) = run(Client(lambda one, _turn: stopped(one)), ["a"])
+    assert (found.exit_code, found.problem and found.problem.message) == (5, "it stopped before the end")
+
+
+def test_workers_that_go_late_in_a_night_are_waited_for() -> None:
+    """The time without a worker begins with the last result, even if no look at the workers came before."""
+    times = chain([0.0], repeat(10_000.0))
+    told: list[str] = []
+
+    def answer(one: SyncJob, turn: int) -> tuple[str, Any] | None:
+        if one.profile == "a1":
+            return done("b", result(one.profile))
+        client.hosts.clear()
+        return None
+
+    def log(_level: str, text: str) -> None:
+        told.append(text)
+        client.submitted[-1].end(*done("b", result("a2")))
+
+    client: Any = Client(answer)
+    ended = [one.profile for _, one in do_on_cluster(client, [[job("a1"), job("a2")]], log, clock=lambda: next(times))]
+    assert (ended, told) == (["a1", "a2"], ["the Dask cluster has no worker: waiting for one"])
+
+
+def test_a_call_that_is_not_in_a_result_is_no_success() -> None:
+    webex = load("webex")
+    own = [Job("a", call, Outcome(), part=Part("a", webex)) for call in (webex.calls[0], webex.calls[0])]
+    own[1].call = replace(webex.calls[0], name="others")
+    keep_result(own, result("a"))
+    assert (own[0].error, own[0].ended, own[0].outcome.new) == (None, True, 1)
+    assert isinstance(own[1].error, TemporaryError)
+    assert "the worker host did not read others" in str(own[1].error)
 
 
 @dataclass

@@ -17,6 +17,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cdrctl.errors import UsageError
+
 if TYPE_CHECKING:
     from cdrctl.archive.mirror import Mirror
 
@@ -25,6 +27,7 @@ else:
     _Native = type(Path())
 
 _URL = re.compile(r"(s3a?|gs|az|azure|abfss?)://", re.IGNORECASE)
+_OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 _MIRRORS: dict[str, Mirror] = {}
 """The mirrors of this process by their folder."""
@@ -38,6 +41,12 @@ def place_of(text: str) -> Path:
         ConfigurationError: The package for stores is not installed.
     """
     if not _URL.match(text):
+        other = _OTHER_URL.match(text)
+        if other is not None and not Path(text).exists():
+            raise UsageError(
+                f"an archive cannot be at a URL that begins with {other[0]}",
+                hint="use s3://…, gs://… or az://…; for a folder of that name, write ./ before it",
+            )
         return Path(text)
     from cdrctl.archive.mirror import open_mirror
 

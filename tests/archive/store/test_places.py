@@ -12,11 +12,22 @@ from cdrctl.errors import UsageError
 from tests.support.runner import run
 
 
-@pytest.mark.parametrize("name", ["archive", "s3:", "s3:/bucket", "C:\\x", "./s3://x", "http://host/x", "/x/gs:/x"])
+@pytest.mark.parametrize("name", ["archive", "s3:", "s3:/bucket", "C:\\x", "./s3://x", "./http://host/x", "/x/gs:/x"])
 def test_other_names_are_folders(name: str) -> None:
     place = place_of(name)
     assert place == Path(name)
     assert not isinstance(place, StoredPath)
+
+
+@pytest.mark.parametrize("name", ["http://host/x", "gcs://bucket/x", "FILE:///tmp/x", "wasb+s://x"])
+def test_another_url_is_not_the_name_of_a_new_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        place_of(name)
+    Path(name).mkdir(parents=True)  # one that an earlier version made
+    assert place_of(name) == Path(name)
 
 
 @pytest.mark.parametrize("name", ["s3://bucket/a/b", "S3://bucket/a/b/", "s3://bucket/a/b//"])

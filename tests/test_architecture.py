@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import cdrctl
+from tests.support.products import for_each
 
 ROOT = Path(cdrctl.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py"))
@@ -117,7 +118,7 @@ def test_a_room_imports_only_the_rooms_below_it() -> None:
     assert not {path: rooms for path, rooms in wrong.items() if rooms}
 
 
-@pytest.mark.parametrize("provider", cdrctl.PROVIDERS)
+@for_each("provider", cdrctl.PROVIDERS)
 def test_a_provider_imports_no_other_provider(provider: str) -> None:
     others = {f"cdrctl.fetchers.{name}" for name in cdrctl.PROVIDERS if name != provider}
     for path in (ROOT / "fetchers" / provider).rglob("*.py"):

@@ -18,6 +18,7 @@ from cdrctl.errors import UsageError
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import EXTRA_COLUMN
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 
@@ -51,8 +52,8 @@ def refused(text: str) -> UsageError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("text", "values", "truth"),
+@for_each(
+    "text, values, truth",
     [
         ("direction=inbound", {"direction": "inbound"}, True),
         ("direction = 'inbound'", {"direction": "inbound"}, True),
@@ -122,14 +123,14 @@ def test_a_time_without_an_offset_is_in_the_zone() -> None:
     assert not holds("start_time = '2026-11-19 08:00'", start_time=at)
 
 
-@pytest.mark.parametrize("sign", ["<", "<=", ">", ">=", "=", "~"])
+@for_each("sign", ["<", "<=", ">", ">=", "=", "~"])
 def test_comparisons_with_null_are_false(sign: str) -> None:
     for field, value in [("direction", "x"), ("talk_seconds", "0"), ("start_time", "now"), ("cost", "0")]:
         assert not holds(f"{field} {sign} {value}")
 
 
-@pytest.mark.parametrize(
-    ("text", "values"),
+@for_each(
+    "text, values",
     [
         ("talk_seconds>60", {"talk_seconds": "soon"}),
         ("talk_seconds=60", {"talk_seconds": True}),
@@ -150,8 +151,8 @@ def test_a_value_of_the_wrong_type_matches_nothing_and_gives_one_warning(text: s
     assert other is None or told(other, warned, **values)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
+@for_each(
+    "text, words",
     [
         ("", "at its end: a field was expected"),
         ("  ", "at its end: a field was expected"),
@@ -191,8 +192,8 @@ def test_a_misspelt_field_gets_a_suggestion() -> None:
     assert (refused("directoin = a").hint or "").startswith("did you mean direction? ")
 
 
-@pytest.mark.parametrize(
-    ("text", "truth"),
+@for_each(
+    "text, truth",
     [
         ("`Call type` = SIP", True),
         ("`call TYPE` = SIP", True),

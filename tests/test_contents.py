@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from cdrctl.contents import contents_of, key_contents_of
 from cdrctl.records.batches import Columns, KeyFields, RecordBatch
 from cdrctl.records.columns import Column
 from cdrctl.records.decoding import BatchDecoder
+from tests.support.products import for_each
 
 COLUMNS = (Column("id", "id"), Column("at", "at", "time"), Column("a", "a"), Column("n", "n", "integer"))
 ROW: dict[str, Any] = {"id": "1", "at": "2026-11-18T00:00:00.000Z", "a": "x", "n": 1}
@@ -32,8 +31,8 @@ def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: BatchDecoder 
     return reader(bytearray(json.dumps({"items": rows}).encode()), ("items",))["items"]
 
 
-@pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("other", OTHERS, ids=str)
+@for_each("raw", [False, True])
+@for_each("other", OTHERS)
 def test_records_that_differ_in_any_field_have_different_fingerprints(other: dict[str, Any], raw: bool) -> None:  # noqa: FBT001
     batch = read([ROW, other, ROW], raw=raw)
     assert isinstance(batch, RecordBatch)

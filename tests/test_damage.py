@@ -12,6 +12,7 @@ from cdrctl.damage import DEEPEST, Damage, Unreadable, is_undamaged, loads, mend
 from cdrctl.http import exchange
 from cdrctl.mending import mender
 from cdrctl.records.events import Page
+from tests.support.products import for_each
 
 NASTY = {
     "a byte of Latin-1": (b"Ren\xe9 Roy", "Ren\ufffd Roy"),
@@ -30,7 +31,7 @@ def read(body: bytes, content_type: str = "application/json") -> Any:
     return decoded
 
 
-@pytest.mark.parametrize("what", NASTY)
+@for_each("what", NASTY)
 def test_invalid_utf_8_is_replaced_as_by_pythons_decoder(what: str) -> None:
     sent, right = NASTY[what]
     assert sent.decode("utf-8", "replace") == right
@@ -53,7 +54,7 @@ def test_a_truncated_body_is_refused(sent: bytes, cut: int) -> None:
     assert exchange.decode(bytearray(body[:-cut]))[0] is None
 
 
-@pytest.mark.parametrize("charset", ["iso-8859-1", "ISO-8859-1", '"windows-1252"', "latin1", "iso-8859-8", "cp1252"])
+@for_each("charset", ["iso-8859-1", "ISO-8859-1", '"windows-1252"', "latin1", "iso-8859-8", "cp1252"])
 def test_the_charset_is_used_for_a_body_that_is_not_utf_8(charset: str) -> None:
     name = "\u05d0" if "8859-8" in charset else "Ren\xe9"
     body = json.dumps({"name": name}, ensure_ascii=False)
@@ -62,13 +63,13 @@ def test_the_charset_is_used_for_a_body_that_is_not_utf_8(charset: str) -> None:
     assert read(body.encode(), kind) == {"name": name}
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "zip", "punycode", "unicode_escape", "nonsense", "utf-7", "cp99999"])
+@for_each("charset", ["utf-8", "zip", "punycode", "unicode_escape", "nonsense", "utf-7", "cp99999"])
 def test_any_other_charset_changes_nothing(charset: str) -> None:
     found = read(b'{"name":"Ren\xe9"}', f"application/json;charset={charset}")
     assert mend(found, Damage(), raw=False) == {"name": "Ren\ufffd"}
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@for_each("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
 def test_other_encodings_of_json_are_read(encoding: str) -> None:
     assert read(json.dumps({"name": "Ren\xe9 \U0001f600"}, ensure_ascii=False).encode(encoding)) == {
         "name": "Ren\xe9 \U0001f600"
@@ -88,7 +89,7 @@ def test_half_a_surrogate_pair_is_replaced_except_in_raw_records(sent: str, righ
     assert mend(found, Damage(), raw=True) == json.loads(body)
 
 
-@pytest.mark.parametrize("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFE, 0xDFFF])
+@for_each("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFE, 0xDFFF])
 def test_half_a_surrogate_pair_stays_in_raw_records_beside_invalid_bytes(half: int) -> None:
     body = b'{"name":"\\u%x\xf9\\u%x\\u%x \xf9"}' % (half, half, half)
     expected = f"{chr(half)}\ufffd{chr(half)}{chr(half)} \ufffd"
@@ -103,8 +104,8 @@ def test_keys_that_differ_only_in_invalid_bytes_are_both_kept() -> None:
     assert sorted(found.values()) == [1, 2]
 
 
-@pytest.mark.parametrize("depth", [DEEPEST, 300, 2_000, 100_000])
-@pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}")])
+@for_each("depth", [DEEPEST, 300, 2_000, 100_000])
+@for_each("pair", [(b"[", b"]"), (b'{"a":', b"}")])
 def test_a_value_nested_too_deep_damages_only_its_record(depth: int, pair: tuple[bytes, bytes]) -> None:
     deep = pair[0] * depth + b'"]}"' + pair[1] * depth
     first, second, third = read(b'[{"id":1},{"id":2,"ai":%b},{"id":3,"s":"[[{"}]' % deep)

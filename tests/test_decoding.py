@@ -27,6 +27,7 @@ from cdrctl.records.decoding import MOST_REFITS, BatchDecoder
 from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema, common, native, raw
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 CALLS = [call for name in PROVIDERS for call in load(name).calls if call.key_fields is not None]
 OVERLAPPING = [
@@ -288,7 +289,7 @@ def alike(**more: Any) -> Record:
     return {**ALIKE, "Report ID": "1", "Start time": "2026-11-19T08:00:00.123Z", **more}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         b'{"items": []}',
@@ -317,7 +318,7 @@ def test_bodies_that_do_not_fit_a_batch_are_not_decoded_by_column(body: bytes) -
     assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)(bytearray(body), ("items",)) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         b'{"items": [{"Report ID": "1"},\n{"Report ID": "2"}]}',
@@ -425,7 +426,7 @@ def deepest_of(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("depth", [DEEPEST + 1, 500, 5_000, 200_000])
+@for_each("depth", [DEEPEST + 1, 500, 5_000, 200_000])
 def test_values_nested_too_deep_to_be_written_are_unreadable(depth: int) -> None:
     body = b'{"items": [{"Report ID": "1", "User": ' + b"[" * depth + b"]" * depth + b"}]}"
     assert reader_of(WEBEX)(bytearray(body), ("items",)) is None
@@ -460,7 +461,7 @@ def test_several_threads_may_use_one_decoder() -> None:
     assert [one is None or [*one["items"]] == page for one, page in zip(found, pages, strict=True)] == [True] * 60
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+@for_each("call", CALLS)
 def test_the_decoders_of_many_profiles_add_no_classes(call: Call) -> None:
     marks = call.key_fields
     assert marks is not None

@@ -26,6 +26,7 @@ from cdrctl.records.readers import iso_instant
 from cdrctl.records.schemas import native, raw
 from cdrctl.windows import Window
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = Window(NOON - timedelta(hours=24), NOON)
@@ -151,7 +152,7 @@ def test_records_with_an_unreadable_start_are_kept_with_one_warning() -> None:
     assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
 
 
-@pytest.mark.parametrize("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
+@for_each("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
 def test_records_with_a_missing_or_implausible_start_are_kept_in_a_batch_too(odd: str) -> None:
     """If a start in another unit were accepted, its record would be dropped as outside the window."""
     webex = load("webex").calls[0]
@@ -253,7 +254,7 @@ def test_gaps_and_notes_are_logged() -> None:
     assert (out, tally.pages) == ([], 0)
 
 
-@pytest.mark.parametrize(("limit", "pages_read"), [(1, 1), (2, 1), (3, 2), (4, 2), (6, 3)])
+@for_each("limit, pages_read", [(1, 1), (2, 1), (3, 2), (4, 2), (6, 3)])
 def test_a_limit_is_exact_and_noted(limit: int, pages_read: int) -> None:
     read: list[int] = []
 
@@ -383,8 +384,8 @@ def test_a_window_in_the_future_is_not_requested() -> None:
 # The provider's clock
 
 
-@pytest.mark.parametrize(
-    ("until", "ahead", "expected"),
+@for_each(
+    "until, ahead, expected",
     [
         (timedelta(0), None, None),  # no response had a date
         (timedelta(0), timedelta(0), None),

@@ -27,6 +27,7 @@ from cdrctl.records.events import Checkpoint, Event, Note, Page
 from cdrctl.sandbox import Exchange, start
 from cdrctl.windows import Window
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import Shell
 
 KEYS = KeyFields("id", "start")
@@ -93,7 +94,7 @@ def test_pages_are_not_held_where_somebody_may_read_them_as_they_come(live: bool
     assert sizes([*events]) == written
 
 
-@pytest.mark.parametrize(
+@for_each(
     "other",
     [
         Page(batch("x"), {"account": "b"}),

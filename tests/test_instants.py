@@ -13,6 +13,7 @@ import pytest
 from cdrctl import windows
 from cdrctl.errors import UsageError
 from cdrctl.windows import duration, zone
+from tests.support.products import for_each
 from tests.windows_kit import NOW, PARIS, SECOND, at
 
 
@@ -33,7 +34,7 @@ def day_length(day: str, next_day: str, name: str) -> timedelta:
 
 
 class TestReadingAnInstant:
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "2026-11-19T08:00:00Z",
@@ -68,9 +69,7 @@ class TestReadingAnInstant:
         assert read(text) == at(2026, 11, 19, 8)
         assert read(text).tzinfo is UTC
 
-    @pytest.mark.parametrize(
-        ("fraction", "microsecond"), [("1", 100_000), ("12", 120_000), ("123", 123_000), ("123456", 123_456)]
-    )
+    @for_each("fraction, microsecond", [("1", 100_000), ("12", 120_000), ("123", 123_000), ("123456", 123_456)])
     def test_a_fraction_has_up_to_six_digits(self, fraction: str, microsecond: int) -> None:
         """A fraction up to a microsecond is kept."""
         assert read(f"2026-11-19T08:00:00.{fraction}Z") == at(2026, 11, 19, 8, 0, 0, microsecond)
@@ -83,8 +82,8 @@ class TestReadingAnInstant:
         """Cutting a seventh digit off would move the edge."""
         assert "microsecond" in refused(text).message
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
+    @for_each(
+        "text, expected",
         [
             ("2026-11-19", at(2026, 11, 18, 23)),
             ("20261105", at(2026, 11, 4, 23)),
@@ -105,8 +104,8 @@ class TestReadingAnInstant:
         """`--until 2026-11-19` ends where the day begins, so that consecutive days tile."""
         assert windows.instant("2026-11-19", zone=UTC, now=NOW, option=option) == at(2026, 11, 19)
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
+    @for_each(
+        "text, expected",
         [
             ("now", NOW),
             ("NOW", NOW),
@@ -128,8 +127,8 @@ class TestReadingAnInstant:
         now = at(2026, 10, 28, 12)
         assert now - read("7d", "Europe/Paris", now) == timedelta(hours=7 * 24)
 
-    @pytest.mark.parametrize(
-        ("text", "day"),
+    @for_each(
+        "text, day",
         [
             ("today", 20),
             ("Yesterday", 19),
@@ -145,8 +144,8 @@ class TestReadingAnInstant:
         """A weekday is the latest one, which may be today."""
         assert read(text) == at(2026, 11, day)
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
+    @for_each(
+        "text, expected",
         [
             ("this week", at(2026, 11, 16)),
             ("last week", at(2026, 11, 9)),
@@ -165,7 +164,7 @@ class TestReadingAnInstant:
         """NOW is a Friday. A weekday with `last` is before today, and a week begins on Monday."""
         assert read(text) == expected
 
-    @pytest.mark.parametrize("text", ["last day", "this monthday", "next week", "last", "this", "last week of May"])
+    @for_each("text", ["last day", "this monthday", "next week", "last", "this", "last week of May"])
     def test_other_periods_are_refused(self, text: str) -> None:
         refused(text)
 
@@ -176,8 +175,8 @@ class TestReadingAnInstant:
     def test_lengths_may_have_a_fraction_and_a_capital(self, text: str, length: timedelta) -> None:
         assert NOW - read(text) == length == duration(text)
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
+    @for_each(
+        "text, expected",
         [
             ("3mo", NOW.replace(month=8)),
             ("3MO", NOW.replace(month=8)),
@@ -197,7 +196,7 @@ class TestReadingAnInstant:
         """From summer time to winter time the time of day is the same, and the offset changes."""
         assert read("2mo", "Europe/Paris", now=at(2026, 11, 20, 12)) == at(2026, 9, 20, 11)
 
-    @pytest.mark.parametrize("text", ["3M", "1.5mo", "0.5y", "9999mo", "999999999y"])
+    @for_each("text", ["3M", "1.5mo", "0.5y", "9999mo", "999999999y"])
     def test_months_that_cannot_be_counted_are_refused(self, text: str) -> None:
         refused(text)
         with pytest.raises(UsageError):
@@ -214,8 +213,8 @@ class TestReadingAnInstant:
         with pytest.raises(ValueError, match="without a time zone"):
             read("24h", now=NOW.replace(tzinfo=None))
 
-    @pytest.mark.parametrize(
-        ("text", "hint"),
+    @for_each(
+        "text, hint",
         [
             ("02/03/26", "write 2026-02-03, 2002-03-26 or 2026-03-02"),
             ("3/4/2026", "write 2026-03-04 or 2026-04-03"),
@@ -232,7 +231,7 @@ class TestReadingAnInstant:
         assert "more than one way" in error.message
         assert error.hint == hint
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "14:00",
@@ -253,7 +252,7 @@ class TestReadingAnInstant:
         """A missing part of a date is never filled in."""
         assert "does not say which day" in refused(text).message
 
-    @pytest.mark.parametrize("name", ["EST", "IST", "CET", "PST", "XYZ"])
+    @for_each("name", ["EST", "IST", "CET", "PST", "XYZ"])
     def test_a_zone_name_is_refused(self, name: str) -> None:
         """Abbreviations mean different zones in different places.
 
@@ -266,7 +265,7 @@ class TestReadingAnInstant:
         monkeypatch.setattr(time, "tzname", ("EST", "EDT"))
         assert "a zone, EST," in refused("19 Nov 2026 14:00 EST").message
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         ["19 Nov 2026 14:00 GMT+3", "19 Nov 2026 14:00 UTC -3", "2026-11-19 -02:00", "19 Nov 2026 -2:00"],
     )
@@ -279,7 +278,7 @@ class TestReadingAnInstant:
         """A weekday that contradicts the date means that one of them is a typo."""
         assert "is a Thursday" in refused(text).message
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "2026-02-30",
@@ -296,14 +295,12 @@ class TestReadingAnInstant:
         """No calendar or clock shows it."""
         assert "not a time that exists" in refused(text).message
 
-    @pytest.mark.parametrize(
-        "text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
-    )
+    @for_each("text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"])
     def test_a_meaningless_text_is_refused(self, text: str) -> None:
         """The hint lists every form."""
         assert "how long ago" in (refused(text).hint or "")
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "\0",
@@ -323,7 +320,7 @@ class TestReadingAnInstant:
         assert len(message) < 100
         assert message.isprintable()
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         ["1969", "2201-01-01", "19 Nov 1026", "19 Nov 2926 08:00", "1969-12-31T23:59Z", "0001-01-01T00:00+14:00",
          "9999-12-31T23:59-14:00", "9999-12-31", "999999999d", "999999999w", "30000d"],
@@ -357,8 +354,8 @@ class TestClockChanges:
         assert read("2026-10-25T02:30+01:00", "Europe/Paris") == at(2026, 10, 25, 1, 30)
         assert read("2026-03-29T02:30+01:00", "Europe/Paris") == at(2026, 3, 29, 1, 30)
 
-    @pytest.mark.parametrize(
-        ("day", "next_day", "name", "hours"),
+    @for_each(
+        "day, next_day, name, hours",
         [
             ("2026-03-29", "2026-03-30", "Europe/Paris", 23),
             ("2026-10-25", "2026-10-26", "Europe/Paris", 25),

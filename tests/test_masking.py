@@ -16,6 +16,7 @@ from hypothesis import given, strategies as st
 from cdrctl import masking
 from cdrctl.masking import MASK, SHORTEST, mask
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 Spelling = Callable[[str], str]
 SPELLINGS: dict[str, Spelling] = {
@@ -46,7 +47,7 @@ SECRETS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=SHORT
 AROUND = st.sampled_from(["", " ", "x", '"', "<b>", "a=", "&", "\\", "%"])
 
 
-@pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS)
+@for_each("spelt", SPELLINGS.values())
 def test_every_spelling_is_masked(spelt: Spelling) -> None:
     secret = "cAnArY-\"q'\\b%41+/=&<>~ ü日😀_100%25"
     assert mask(f"before {spelt(secret)} after", [secret]) == f"before {MASK} after"

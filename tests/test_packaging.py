@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cdrctl import __version__
+from tests.support.products import for_each
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -274,7 +275,7 @@ def test_the_zipapp_refuses_another_python_version(tmp_path: Path) -> None:
     assert ran.stderr.startswith("cdrctl: error: this file is for cpython-39 on ")
 
 
-@pytest.mark.parametrize("name", ["audit", "licences", "release", "run", "zipapp"])
+@for_each("name", ["audit", "licences", "release", "run", "zipapp"])
 def test_scripts_are_executable(name: str) -> None:
     assert os.access(ROOT / ".ci" / name, os.X_OK)
 

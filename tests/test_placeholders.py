@@ -6,8 +6,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from cdrctl import PROVIDERS
 from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
@@ -17,6 +15,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.decoding import BatchDecoder
 from cdrctl.records.events import Page
 from cdrctl.windows import rfc3339
+from tests.support.products import for_each
 
 PLACEHOLDERS: list[Any] = [
     *("0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "0001-01-01T00:00:00.000+00:00"),
@@ -35,17 +34,17 @@ TIMES = [
 ]
 
 
-@pytest.mark.parametrize("time", PLACEHOLDERS)
+@for_each("time", PLACEHOLDERS)
 def test_placeholders(time: Any) -> None:
     assert is_placeholder(time)
 
 
-@pytest.mark.parametrize("time", [*EVENTS, "", None, "soon", "20261118", "-", datetime(2026, 11, 18, tzinfo=UTC)])
+@for_each("time", [*EVENTS, "", None, "soon", "20261118", "-", datetime(2026, 11, 18, tzinfo=UTC)])
 def test_other_times_are_not_placeholders(time: Any) -> None:
     assert not is_placeholder(time)
 
 
-@pytest.mark.parametrize(("provider", "column"), TIMES, ids=lambda one: getattr(one, "name", one))
+@for_each("provider, column", TIMES)
 def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None:
     """The column is empty, without a warning."""
     warned: list[str] = []
@@ -55,7 +54,7 @@ def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None
     assert warned == []
 
 
-@pytest.mark.parametrize("seconds", [-62_135_596_800, -2_208_988_800, 3600, 253_402_300_799])
+@for_each("seconds", [-62_135_596_800, -2_208_988_800, 3600, 253_402_300_799])
 def test_a_placeholder_written_as_a_number_is_null(seconds: int) -> None:
     """Year 1, 1900, one hour after the start of 1970, and year 9999, as Unix times.
 
@@ -67,7 +66,7 @@ def test_a_placeholder_written_as_a_number_is_null(seconds: int) -> None:
     assert [*row] == [None, None]
 
 
-@pytest.mark.parametrize("time", [*PLACEHOLDERS, *EVENTS[:3]])
+@for_each("time", [*PLACEHOLDERS, *EVENTS[:3]])
 def test_pages_decoded_by_column_give_the_same(time: Any) -> None:
     """Pages decoded by column are equal to pages decoded record by record."""
     columns = (Column("id", "id"), Column("start", "start", "time"), Column("answer", "answer", "time"))

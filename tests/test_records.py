@@ -32,12 +32,13 @@ from cdrctl.records.readers import (
 )
 from cdrctl.records.schemas import common, native, raw
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 REFUSED = object()
 
 
-@pytest.mark.parametrize(
-    ("read", "came", "value"),
+@for_each(
+    "read, came, value",
     [
         (read_text, "x", "x"),
         (read_text, 12, "12"),

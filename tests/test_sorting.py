@@ -18,6 +18,7 @@ from cdrctl.errors import OutputError, UsageError
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.sorting import Order
+from tests.support.products import for_each
 
 COLUMNS = (
     Column("name", "n", "text"),
@@ -40,8 +41,8 @@ def column(values: list[Any], name: str) -> list[list[Any]]:
     return [[*[None] * at, value, *[None] * (len(COLUMNS) - at - 1)] for value in values]
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
+@for_each(
+    "name, values",
     [
         ("name", ["10", "9", "a", None]),
         ("talk_seconds", [9, 10, 100, None]),

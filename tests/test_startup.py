@@ -17,6 +17,7 @@ from cdrctl.cli import app
 from cdrctl.cli.completion import answer
 from cdrctl.cli.completion.files import FILE
 from tests.support import forks
+from tests.support.products import for_each
 from tests.support.program import shared
 from tools.completion import described
 
@@ -181,7 +182,7 @@ def test_plain_words_are_completed_from_the_file() -> None:
     assert answer(PLAIN) == ("cdrs\nstream\nlegs\n", 0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "odd",
     [
         *({"COMP_WORDS": f"cdrctl webex {odd} "} for odd in ("é", "'x'", '"x"', "\\x", "--format=csv")),
@@ -194,7 +195,6 @@ def test_plain_words_are_completed_from_the_file() -> None:
         {"_CDRCTL_COMPLETE": "source_bash"},
         {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
     ],
-    ids=ascii,
 )
 def test_other_words_are_left_to_typer(odd: dict[str, str]) -> None:
     assert answer({**PLAIN, **odd}) is None
@@ -213,7 +213,7 @@ def test_fish_first_asks_whether_there_are_items(items: str, action: str, answer
     assert answer({"_CDRCTL_COMPLETE": "complete_fish", **environ}) == answered
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
+@for_each("name", app.COMMANDS)
 def test_the_list_of_commands_has_the_first_paragraph_of_each(name: str) -> None:
     listed, itself = app.TOP.commands[name], app.load_command(name)
     assert listed.name == itself.name == name

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests.support.products import for_each
+
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 LOCKS = {name: (ROOT / ".ci" / name).read_text(encoding="utf-8") for name in ("lock.txt", "tools.txt")}
@@ -100,8 +102,8 @@ def test_an_upper_bound_has_a_comment_with_its_reason() -> None:
     assert seen == {str(one) for one in REQUIRED}, "a requirement is written in a way that this test does not see"
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
+@for_each(
+    "line, told",
     [
         ('    "rich>=13.7",', False),
         ('    "rich>=13.7,<16",', True),
@@ -116,7 +118,7 @@ def test_an_upper_bound_without_a_reason_is_detected(line: str, told: bool) -> N
     assert bool(unexplained(line)) is told
 
 
-@pytest.mark.parametrize("one", LOCKED, ids=str)
+@for_each("one", LOCKED)
 def test_the_lock_satisfies_pyproject(one: Requirement) -> None:
     versions = pinned("lock.txt").get(canonicalize_name(one.name), [])
     assert versions

@@ -17,6 +17,7 @@ import pytest
 import cdrctl.threads as threads_module
 from cdrctl.errors import TemporaryError
 from cdrctl.threads import merge
+from tests.support.products import for_each
 
 LONG = 20
 """Seconds after which a test that waits for another thread has failed."""
@@ -185,7 +186,7 @@ class BrokenError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [BrokenError, IndexError, KeyboardInterrupt, SystemExit])
+@for_each("error", [BrokenError, IndexError, KeyboardInterrupt, SystemExit])
 def test_an_error_is_raised_after_the_items_that_came_before_it(error: type[BaseException]) -> None:
     after: list[str] = []
 

@@ -15,6 +15,7 @@ import pytest
 from cdrctl import zones
 from cdrctl.errors import UsageError
 from cdrctl.windows import Window, duration, halve, month_starts, months, rfc3339, tile, window, zone
+from tests.support.products import for_each
 from tests.windows_kit import NOW, PARIS, SECOND, at
 
 
@@ -94,8 +95,8 @@ class TestZone:
         assert zone("Europe/Paris") is PARIS
         assert zone("UTC") is zone("utc") is zone("Utc") is UTC
 
-    @pytest.mark.parametrize(
-        ("name", "near"),
+    @for_each(
+        "name, near",
         [
             ("Paris", "Europe/Paris"),
             ("EUROPE/PARIS", "Europe/Paris"),
@@ -109,7 +110,7 @@ class TestZone:
             zone(name)
         assert (caught.value.hint or "").startswith(f"write {near}")
 
-    @pytest.mark.parametrize(
+    @for_each(
         "name",
         [
             "",
@@ -181,8 +182,8 @@ class TestZone:
         with pytest.raises(UsageError, match="TZ does not name a time zone"):
             zone("local")
 
-    @pytest.mark.parametrize(
-        ("name", "minutes"),
+    @for_each(
+        "name, minutes",
         [
             ("+02:00", 120),
             ("+2", 120),
@@ -198,20 +199,20 @@ class TestZone:
         """Only the names below Etc in the IANA database count westwards."""
         assert datetime(2026, 7, 1, tzinfo=zone(name)).utcoffset() == timedelta(minutes=minutes)
 
-    @pytest.mark.parametrize("name", ["+15", "UTC+2:60", "GMT-14:01", "UTC+99"])
+    @for_each("name", ["+15", "UTC+2:60", "GMT-14:01", "UTC+99"])
     def test_an_impossible_offset_is_refused(self, name: str) -> None:
         with pytest.raises(UsageError, match="from UTC"):
             zone(name)
 
-    @pytest.mark.parametrize("name", ["Etc/GMT+20", "Etc/UTC+2", "GMT+2:0", "UTC+002", "+130"])
+    @for_each("name", ["Etc/GMT+20", "Etc/UTC+2", "GMT+2:0", "UTC+002", "+130"])
     def test_a_name_with_a_sign_gets_no_suggestion(self, name: str) -> None:
         """The nearest name could have the opposite sign."""
         with pytest.raises(UsageError) as caught:
             zone(name)
         assert "GMT" not in (caught.value.hint or "")
 
-    @pytest.mark.parametrize(
-        ("name", "city"),
+    @for_each(
+        "name, city",
         [
             ("PST", "America/Los_Angeles"),
             ("cest", "Europe/Berlin"),
@@ -239,14 +240,12 @@ class TestZone:
 
 
 class TestDuration:
-    @pytest.mark.parametrize(
-        ("text", "seconds"), [("90s", 90), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)]
-    )
+    @for_each("text, seconds", [("90s", 90), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)])
     def test_a_duration_is_a_number_and_a_unit(self, text: str, seconds: int) -> None:
         """No unit depends on a calendar."""
         assert duration(text) == timedelta(seconds=seconds)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "",
@@ -296,8 +295,8 @@ class TestCutting:
         whole = Window(start, start + 4 * SECOND)
         assert halve(whole, SECOND) == (Window(start, cut), Window(cut, whole.until))
 
-    @pytest.mark.parametrize(
-        ("since", "until", "cut"),
+    @for_each(
+        "since, until, cut",
         [
             (0, 1_000_000, None),
             (300_000, 900_000, None),

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pytest
 from msgspec.structs import replace
 
 from cdrctl.archive.calendar import DayCoverage, coverage
@@ -20,6 +19,7 @@ from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Timing
 from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL
+from tests.support.products import for_each
 
 NOW = datetime(2026, 11, 12, 5, tzinfo=UTC)
 OCTOBER = Bounds(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
@@ -46,8 +46,8 @@ def test_a_month_is_complete_when_every_day_is() -> None:
     assert (found.days, found.lacking, found.settled) == (31, {}, None)
 
 
-@pytest.mark.parametrize(
-    ("signs", "expected"),
+@for_each(
+    "signs, expected",
     [
         (30 * "#" + "X", {"hole": ["31"]}),
         ("-" + 30 * "#", {"beyond": ["01"]}),
@@ -110,8 +110,8 @@ def test_consecutive_days_are_ranges() -> None:
     assert ranges([]) == []
 
 
-@pytest.mark.parametrize("minutes", [-1, 0, 1])
-@pytest.mark.parametrize("cut", [0, 1])
+@for_each("minutes", [-1, 0, 1])
+@for_each("cut", [0, 1])
 def test_one_reading_makes_a_day_complete_only_if_it_covers_it_and_came_after_the_lookback(
     minutes: int, cut: int
 ) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.archive.intervals import (
@@ -21,6 +20,7 @@ from cdrctl.archive.intervals import (
     whole_day,
 )
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 LONGEST = 40
@@ -93,8 +93,8 @@ def test_an_instant_is_settled_when_it_was_read_long_enough_after_it(readings: l
     assert hours(settled_windows(readings, timedelta(hours=back))) == expected
 
 
-@pytest.mark.parametrize(
-    ("zone", "day", "length"),
+@for_each(
+    "zone, day, length",
     [
         ("Europe/Paris", date(2026, 3, 29), 23),
         ("Europe/Paris", date(2026, 10, 25), 25),

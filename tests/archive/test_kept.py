@@ -23,6 +23,7 @@ from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Record
 from tests.archive.sync_kit import CALL, NOW, Bench, bench, bench1, call
+from tests.support.products import for_each
 
 __all__ = ["bench", "bench1"]
 
@@ -374,9 +375,7 @@ def test_new_columns_do_not_shift_the_old_lines_of_csv(tmp_path: Path) -> None:
     bench.ledger.close()
 
 
-@pytest.mark.parametrize(
-    ("provider", "name"), [(name, one.name) for name in PROVIDERS for one in load(name).calls if one.windowed]
-)
+@for_each("provider, name", [(name, one.name) for name in PROVIDERS for one in load(name).calls if one.windowed])
 def test_every_call_says_which_records_are_of_one_call(provider: str, name: str) -> None:
     one = load(provider).call(name)
     assert one.alike

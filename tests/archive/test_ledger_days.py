@@ -17,6 +17,7 @@ from cdrctl.archive.store import NOT_A_FILE, Archive, open_or_create, size_of
 from cdrctl.cli.calendar import coverage_line, plain_coverage
 from cdrctl.errors import OutputError
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 DAY = Window(datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 10, tzinfo=UTC))
 DONE = Reading(DAY, "done", datetime(2026, 11, 12, 5, tzinfo=UTC), 3)
@@ -87,8 +88,8 @@ def test_an_instant_with_another_offset_is_the_same_instant(archive: Archive) ->
     assert found.readings["2026-11-09"][0].read_at == DONE.read_at
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
+@for_each(
+    "change, expected",
     [
         ({}, True),
         ({"state": "failed"}, False),

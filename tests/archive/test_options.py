@@ -16,6 +16,7 @@ from cdrctl.archive.settings import Settings, read_settings, settings_text
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.fetchers import Provider, load
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 HEAD = 'layout = 2\nzone = "UTC"\nformat = "jsonl"\n'
 NOW = datetime(2026, 11, 12, tzinfo=UTC)
@@ -136,8 +137,8 @@ def test_what_readings_have() -> None:
     assert reading_of(plain_reading(done)) == done
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "wanted", "kept"),
+@for_each(
+    "old, new, wanted, kept",
     [
         (
             '{"id":"1","cost":"2","billed_account":"x","duration":3}',

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
-import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.archive.numbers import is_same, number_of
 from cdrctl.archive.pseudonyms import Pseudonyms, kind_of, record_pseudonymiser
 from cdrctl.fetchers import PROVIDERS, load
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 NAMES = Pseudonyms(b"k" * 32)
 SPELLINGS = ("+49 30 1234567", "0049301234567", "030/1234567", "tel:+49-30-1234567", "sip:+49301234567@pbx.example.com")
@@ -32,7 +32,7 @@ def test_short_numbers_are_permuted() -> None:
     assert sorted(NAMES.digits(one) for one in every) == every
 
 
-@pytest.mark.parametrize("text", SPELLINGS)
+@for_each("text", SPELLINGS)
 def test_every_spelling_of_a_number_has_one_pseudonym_and_its_form(text: str) -> None:
     found = NAMES.value("caller_number", text)
     assert found != text
@@ -68,7 +68,7 @@ def test_what_is_within_lists_and_further_fields_is_replaced_too() -> None:
     assert NAMES.value("whatever", "https://example.com/1234567") is None
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@for_each("provider", PROVIDERS)
 def test_numbers_and_names_of_each_provider_are_replaced(provider: str) -> None:
     for call in load(provider).calls:
         change = record_pseudonymiser(call, NAMES)

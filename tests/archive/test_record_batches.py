@@ -27,6 +27,7 @@ from cdrctl.records.events import Page
 from cdrctl.windows import Window
 from cdrctl.writers.values import json_of
 from tests.archive.sync_kit import CALL
+from tests.support.products import for_each
 
 COLUMNS = (Column("id", ""), Column("amount", "", "money"), Column("seconds", "", "seconds"))
 ODD_CALL = replace(CALL, columns=COLUMNS)
@@ -124,8 +125,8 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("cells", CELLS.values(), ids=[*CELLS])
+@for_each("alone", [True, False])
+@for_each("cells", CELLS.values(), ids=[*CELLS])
 def test_csv_records_are_read_by_column_as_one_by_one(cells: list[str], alone: bool) -> None:  # noqa: FBT001
     header = csv_line(NAMES)
     lines = [csv_line(one) for one in ([cells] if alone else [USUAL, cells])]
@@ -139,7 +140,7 @@ def test_csv_records_are_read_by_column_as_one_by_one(cells: list[str], alone: b
         assert [[*map(type, one.values())] for one in batch] == [[*map(type, one.values())] for one in expected if one]
 
 
-@pytest.mark.parametrize("broken", [b'a,"b\n', b'"b\n', b"a,b\n", b"\xff,b,c\n", b"\n", b'"a"b,"c"\n'])
+@for_each("broken", [b'a,"b\n', b'"b\n', b"a,b\n", b"\xff,b,c\n", b"\n", b'"a"b,"c"\n'])
 def test_a_broken_csv_record_is_no_batch(broken: bytes) -> None:
     whole = csv_line(["a", "b", "c"])
     for lines in ([whole, broken, whole], [broken], [whole, broken], [broken, b'd",e,f\n']):

@@ -24,6 +24,7 @@ from cdrctl.errors import OutputError, TemporaryError
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL, NOW, Bench, bench, bench1, call, new_bench
+from tests.support.products import for_each
 
 __all__ = ["bench", "bench1"]
 
@@ -185,8 +186,8 @@ def test_days_that_change_are_read_before_those_that_are_swept(bench2: Bench) ->
     assert days_asked(bench2) == ["11-11", "11-12", "11-04"]
 
 
-@pytest.mark.parametrize(
-    ("policy", "finished", "due"),
+@for_each(
+    "policy, finished, due",
     [
         (SweepPolicy(7), None, True),
         (SweepPolicy(7), NOW - timedelta(days=6), False),
@@ -317,7 +318,7 @@ def test_a_day_is_written_anew_if_only_its_lateness_changes() -> None:
     assert ledger.day_text(OLD) != before
 
 
-@pytest.mark.parametrize(("share", "lookback"), [(0.999, "2d"), (1.0, "more"), (0.99, None), (0.998, "1d")])
+@for_each("share, lookback", [(0.999, "2d"), (1.0, "more"), (0.99, None), (0.998, "1d")])
 def test_a_lookback_is_suggested_for_a_share_of_the_records(share: float, lookback: str | None) -> None:
     days = {"a": Lateness(True, 1, {"1d": 6, "2d": 1}), "b": Lateness(False, 0, {"1d": 1, "3d": 1, "more": 0})}
     days["c"] = Lateness(True, 1, {"more": 1})

@@ -7,8 +7,6 @@ from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
-import pytest
-
 from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.index import Entry
 from cdrctl.archive.ledger import Ledger
@@ -16,6 +14,7 @@ from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.twins import numbered_key
 from tests.archive.sync_kit import Bench, call
+from tests.support.products import for_each
 
 KEY = b"k" * 15
 A, B, C = (Entry(start, KEY, line) for start, line in ((1, b"a\n"), (1, b"b\n"), (2, b"c\n")))
@@ -31,7 +30,7 @@ def assign_keys(new: Iterable[Entry], old: Iterable[Entry]) -> list[Entry]:
         return [Entry(*row) for row in spool._db.execute("SELECT start, key, line FROM new")]
 
 
-@pytest.mark.parametrize("order", [*permutations([A, B, C])])
+@for_each("order", [*permutations([A, B, C])])
 def test_the_order_in_which_they_come_changes_nothing(order: tuple[Entry, ...]) -> None:
     first = assign_keys(order, [])
     assert sorted(first) == sorted(assign_keys([A, B, C], []))

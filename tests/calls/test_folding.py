@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cdrctl.calls.folding import FoldedCall, fold, is_short, wait
 from cdrctl.calls.rows import path_of, story
 from cdrctl.records.parts import Part
+from tests.support.products import for_each
 
 BASE = Part(
     *("1", ("n",), (), "callee", "person", 0, None, None, False, None, "no_answer", "200", "Ann"),
@@ -77,8 +76,8 @@ def test_a_box_is_voicemail_and_no_talk() -> None:
     assert (found.outcome, found.talk, found.network_answered) == ("voicemail", 0, True)
 
 
-@pytest.mark.parametrize(
-    ("amounts", "total"),
+@for_each(
+    "amounts, total",
     [
         ([("0.1", "USD"), ("0.2", "USD")], {"USD": "0.3"}),
         ([("1", "USD"), ("2", "EUR")], {"USD": "1", "EUR": "2"}),

@@ -20,6 +20,7 @@ from cdrctl.records.parts import Part
 from cdrctl.sandbox import Exchange
 from tests.calls.test_templates import schemas, spoiled
 from tests.calls.truth_kit import CONTEXT, NOW, PROVIDER_NAMES, imitation_of, joined_call
+from tests.support.products import for_each
 
 HOUR_MS = 3_600_000
 START = int((NOW - timedelta(days=4)).timestamp() * 1000)
@@ -143,9 +144,7 @@ def test_a_constant_is_compared_with_values_in_a_set() -> None:
     assert len(trace.known) == 1
 
 
-@pytest.mark.parametrize(
-    "unknown", [str.upper, len, "-".join, float, lambda one: one.strip(), lambda one: f"{one:>9}", iter]
-)
+@for_each("unknown", [str.upper, len, "-".join, float, lambda one: one.strip(), lambda one: f"{one:>9}", iter])
 def test_what_cannot_be_recorded_fails(unknown: Any) -> None:
     with pytest.raises((TypeError, AttributeError, UntraceableError)):
         unknown(Traced(Trace(), "a", "text"))

@@ -21,6 +21,7 @@ from cdrctl.fetchers import load
 from cdrctl.sandbox import Exchange
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import Shell
 
 __all__ = ["clock", "providers", "shell"]  # fixtures
@@ -49,8 +50,8 @@ def lines(good: int, incomplete: int = 0, failed: int = 0, *, as_json: bool = Fa
     return said.getvalue().splitlines()
 
 
-@pytest.mark.parametrize(
-    ("good", "incomplete", "failed"),
+@for_each(
+    "good, incomplete, failed",
     [
         (1000, 0, 0),
         (16, 0, 0),

@@ -27,6 +27,7 @@ from cdrctl.fetchers import load
 from cdrctl.profiles.file import environment_name, read_profiles
 from cdrctl.records.common import COMMON
 from cdrctl.writers import FORMATS
+from tests.support.products import for_each
 from tools.completion import known
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
@@ -64,8 +65,8 @@ def test_the_files_of_known_values_are_up_to_date() -> None:
     assert made == known(), "run: python -m tools.completion"
 
 
-@pytest.mark.parametrize(
-    ("text", "some", "others"),
+@for_each(
+    "text, some, others",
     [
         ("", {"webex", "profile", "export"}, {"--quiet", "cdrs"}),
         ("-", {"--quiet", "-q", "--config"}, {"webex", "--since"}),
@@ -122,8 +123,8 @@ def test_each_place_completes_its_own_words(text: str, some: set[str], others: s
         assert found == []
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"),
+@for_each(
+    "text, kept",
     [
         (f"{CDRS} --format=cs", "--format="),
         (f"{CDRS} -fcs", "-f"),
@@ -168,9 +169,7 @@ def test_an_unknown_kind_has_no_values() -> None:
     assert values_for({}, line, line.due["value"], "", "", {}) == Answer()
 
 
-@pytest.mark.parametrize(
-    ("begun", "expected"), [("", True), ("talk", True), ("talk_seconds > ", False), ("a=b", False)]
-)
+@for_each("begun, expected", [("", True), ("talk", True), ("talk_seconds > ", False), ("a=b", False)])
 def test_the_first_word_of_a_condition_is_a_column(begun: str, expected: bool) -> None:  # noqa: FBT001
     line = line_with("--where", "first column", "common")
     found = values_for({}, line, "first column", begun, "", {})
@@ -178,8 +177,8 @@ def test_the_first_word_of_a_condition_is_a_column(begun: str, expected: bool) -
     assert found.goes_on
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "kept"),
+@for_each(
+    "text, kind, kept",
     [
         (f"{CDRS} -o ", "files", ""),
         (f"{CDRS} --output=a", "files", "--output="),
@@ -340,8 +339,8 @@ def test_only_usable_profiles_are_offered(tmp_path: Path, file: dict[str, Any], 
 # The protocol of each shell
 
 
-@pytest.mark.parametrize(
-    ("line", "words_read", "quote"),
+@for_each(
+    "line, words_read, quote",
     [
         ("cdrctl a b", ["cdrctl", "a", "b"], ""),
         ("cdrctl a ", ["cdrctl", "a", ""], ""),
@@ -409,7 +408,7 @@ def test_a_word_with_a_line_break_is_not_completed(shell: str) -> None:
     assert len(asked(shell, line).splitlines()) == 1
 
 
-@pytest.mark.parametrize("way", ["ask_", "ask_tcsh", "ask_bash", "ask"])
+@for_each("way", ["ask_", "ask_tcsh", "ask_bash", "ask"])
 def test_an_unknown_shell_gets_an_empty_answer(way: str) -> None:
     assert answer({VARIABLE: way}) in {("", 0), ("words\n", 0)}
 

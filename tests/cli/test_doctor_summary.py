@@ -11,6 +11,7 @@ import pytest
 
 from cdrctl.cli.doctor_summary import MANY, summarize, summary
 from cdrctl.cli.findings import Finding, finding_lines
+from tests.support.products import for_each
 from tests.support.runner import Ran, run
 
 WIDTHS = (40, 80, 120)
@@ -27,8 +28,8 @@ def columns(lines: Sequence[str]) -> set[int]:
     return {len(line) - len(line.lstrip()) for line in lines}
 
 
-@pytest.mark.parametrize("colors", [False, True])
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("colors", [False, True])
+@for_each("width", WIDTHS)
 def test_long_lines_wrap_under_their_column(width: int, *, colors: bool) -> None:
     shown = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in finding_lines(LONG, width, colors=colors)]
     assert max(map(len, shown)) < width

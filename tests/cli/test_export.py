@@ -18,6 +18,7 @@ from cdrctl.errors import SignInError, most_urgent
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.http.workers import idle_workers
 from cdrctl.records.common import COMMON
+from tests.support.products import for_each
 from tests.support.runner import NOW, run
 
 YESTERDAY = ("--since", "yesterday", "--until", "today")
@@ -107,9 +108,7 @@ def test_one_profile_alone_fails_with_its_own_error(config: Path) -> None:
     assert ran.err.count("the token has expired") == 1
 
 
-@pytest.mark.parametrize(
-    ("codes", "worst"), [([5, 3], 3), ([3, 8], 8), ([8, 7], 7), ([7, 4], 4), ([4, 6], 6), ([6, 1], 1), ([5], 5)]
-)
+@for_each("codes, worst", [([5, 3], 3), ([3, 8], 8), ([8, 7], 7), ([7, 4], 4), ([4, 6], 6), ([6, 1], 1), ([5], 5)])
 def test_the_exit_code_is_the_most_urgent_one(codes: list[int], worst: int) -> None:
     assert most_urgent(codes) == most_urgent(codes[::-1]) == worst
 

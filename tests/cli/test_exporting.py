@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.common import COMMON
+from tests.support.products import for_each
 from tests.support.runner import run
 
 YESTERDAY = ("-p", "sandbox", "--since", "yesterday", "--until", "today")
@@ -207,9 +208,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
-)
+@for_each("arguments, code, words", BAD)
 def test_bad_input_gets_an_error_a_next_step_and_an_exit_code(
     arguments: tuple[str, ...], code: int, words: str
 ) -> None:

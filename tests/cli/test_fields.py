@@ -20,6 +20,7 @@ from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.common import COMMON
 from cdrctl.sandbox import start
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import Shell, run
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
@@ -248,8 +249,8 @@ def test_the_file_extension_selects_the_format(tmp_path: Path) -> None:
     assert target.read_text(encoding="utf-8").splitlines()[0] == ",".join(ABOUT)
 
 
-@pytest.mark.parametrize(
-    ("asked", "known"),
+@for_each(
+    "asked, known",
     [
         (["nope"], list(PROVIDERS)),
         (["../webex"], list(PROVIDERS)),
@@ -259,7 +260,6 @@ def test_the_file_extension_selects_the_format(tmp_path: Path) -> None:
         (["webex", "--schema", "raw"], ["native", "common"]),
         (["webex", "-f", "xls"], ["csv", "tsv", "jsonl", "json", "table"]),
     ],
-    ids=repr,
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(asked: list[str], known: list[str]) -> None:
     ran = run("fields", *asked)

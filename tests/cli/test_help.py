@@ -39,6 +39,7 @@ from cdrctl.errors import CdrctlError, UsageError
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON
 from tests.support.host import CDRCTL, PATIENCE, Host, a_host, heard
+from tests.support.products import for_each
 from tests.support.program import HURRIES
 from tests.support.runner import NOW, run
 
@@ -62,8 +63,8 @@ def page(*words: str) -> Page:
 
 ALL = list(everywhere())
 CALLS = [words for words in ALL if words and words[0] in PROVIDERS and isinstance(find_command(words)[0], Command)]
-each = pytest.mark.parametrize("words", ALL, ids=" ".join)
-each_topic = pytest.mark.parametrize("topic", TOPICS)
+each = for_each("words", ALL)
+each_topic = for_each("topic", TOPICS)
 
 # The examples
 
@@ -92,7 +93,7 @@ def works(host: Host, example: str, code: int = 0, typed: bytes = b"") -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
-@each
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_every_example_works_as_printed(tmp_path: Path, words: tuple[str, ...], at: int) -> None:
     """At a width of 80, in an empty folder, without profiles."""
     host, example = a_host(tmp_path), printed(text(page(*words), 80))[at]
@@ -129,7 +130,7 @@ def serves(host: Host, example: str) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
-@each_topic
+@pytest.mark.parametrize("topic", TOPICS)
 def test_every_example_of_a_topic_works_as_printed(tmp_path: Path, topic: str, at: int) -> None:
     works(a_host(tmp_path), printed("\n".join(topic_lines(topic, 80)))[at])
 
@@ -146,7 +147,7 @@ def test_a_page_begins_with_two_examples_of_its_command(words: tuple[str, ...]) 
 
 
 @each
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_a_continued_example_is_the_same_command(words: tuple[str, ...], width: int) -> None:
     shown = [re.sub(r" \\\n *", " ", one).strip() for one in printed(text(page(*words), width))]
     assert shown == list(page(*words).examples)
@@ -170,13 +171,13 @@ def test_an_example_is_not_broken_between_an_option_and_its_value() -> None:
 
 
 @each
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_a_page_fits_the_terminal(words: tuple[str, ...], width: int) -> None:
     assert max(map(len, text(page(*words), width).splitlines())) <= min(width, 100)
 
 
 @each_topic
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_a_topic_fits_the_terminal(topic: str, width: int) -> None:
     assert max(map(len, topic_lines(topic, width))) <= min(width, 100)
 
@@ -229,7 +230,7 @@ def test_every_option_is_in_one_group(words: tuple[str, ...]) -> None:
     assert sorted(shown) == sorted(names)
 
 
-@pytest.mark.parametrize("words", CALLS, ids=" ".join)
+@for_each("words", CALLS)
 def test_a_calls_own_options_come_first_and_shared_ones_are_in_their_groups(words: tuple[str, ...]) -> None:
     """A shared option declares its group: `option(..., panel="Output")`."""
     titles = list(page(*words).groups)
@@ -299,8 +300,8 @@ def test_the_schemas_match_the_code() -> None:
     assert f"{len(COMMON)} columns" in dict(SCHEMA_ROWS)["common"]
 
 
-@pytest.mark.parametrize(
-    ("written", "meant", "zone"),
+@for_each(
+    "written, meant, zone",
     [(*row, "UTC") for row in TIMES] + [(*row, "Europe/Berlin") for row in TIMES_IN_BERLIN],
 )
 def test_times_mean_what_the_topic_says(written: str, meant: str, zone: str) -> None:

@@ -16,13 +16,12 @@ import pytest
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import COMMANDS
 from cdrctl.cli.topics import EXIT_CODES, TOPICS
+from tests.support.products import for_each
 from tools.manual import FOLDER, LONGEST_LINE, _inner, _plain, _text, pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = pages()
 SHARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
-
-each = pytest.mark.parametrize("name", PAGES)
 
 
 def formatted(name: str) -> str:
@@ -48,7 +47,7 @@ def test_there_is_a_page_for_the_program_and_for_each_of_its_commands() -> None:
     assert set(PAGES) == {"cdrctl.1", *(f"cdrctl-{name}.1" for name in (*PROVIDERS, *COMMANDS))}
 
 
-@each
+@for_each("name", PAGES)
 def test_a_page_is_plain_ascii_in_short_lines(name: str) -> None:
     lines = PAGES[name].splitlines()
     assert PAGES[name].isascii()
@@ -58,7 +57,7 @@ def test_a_page_is_plain_ascii_in_short_lines(name: str) -> None:
 
 
 @pytest.mark.process
-@each
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str) -> None:
     shown = formatted(name)
     assert max(map(len, shown.splitlines())) <= 80
@@ -69,7 +68,7 @@ def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str
 
 
 @pytest.mark.process
-@each
+@pytest.mark.parametrize("name", PAGES)
 def test_mandoc_accepts_every_page(name: str) -> None:
     if shutil.which("mandoc") is None:
         pytest.skip("needs mandoc")
@@ -91,8 +90,8 @@ def test_an_option_that_some_commands_lack_names_them() -> None:
     assert "--until TIME Calls that started before this time. Default: now. Not of: legs, cdr." in shown
 
 
-@pytest.mark.parametrize(
-    ("written", "roff"),
+@for_each(
+    "written, roff",
     [
         (".gz compresses", r"\&.gz compresses"),
         ("'x'", r"\&\(aqx\(aq"),

@@ -11,14 +11,15 @@ from cdrctl.cli.outcomes import groups, never_given
 from cdrctl.conditions.language import read_condition
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
+from tests.support.products import for_each
 from tests.support.runner import configured, run
 
 WINDOW = ("--since", "2026-11-19T08:00", "--until", "2026-11-19T09:00")
 NEVER = "never give"
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("negated", ["", "not "])
+@for_each("provider", PROVIDERS)
+@for_each("negated", ["", "not "])
 def test_a_note_says_which_value_a_provider_never_gives(provider: str, negated: str) -> None:
     call = load(provider).calls[0]
     assert call.gives is not None
@@ -33,7 +34,7 @@ def test_a_note_says_which_value_a_provider_never_gives(provider: str, negated: 
                 assert note is None or f"{provider} {call.name} never gives {field}={value}" in note
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@for_each("provider", PROVIDERS)
 def test_a_note_says_which_column_is_always_null(provider: str) -> None:
     call = load(provider).calls[0]
     assert call.gives is not None

@@ -17,6 +17,7 @@ from cdrctl.records.events import Checkpoint
 from cdrctl.sandbox import start
 from cdrctl.windows import Window
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import NOW, run
 
 LINE = re.compile(r"cdrctl: (\S+Z) to (\S+Z): (\d+) records?, (\d+) pages?$", re.MULTILINE)
@@ -136,8 +137,8 @@ def test_no_share_is_shown_without_a_common_window() -> None:
     assert shown.last == "0 records, 0 pages, 11 windows"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
+@for_each(
+    "seconds, said",
     [
         (2, "1 s"),
         (6, "5 s"),

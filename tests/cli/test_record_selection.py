@@ -15,6 +15,7 @@ from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles.names import secret_names
 from cdrctl.writers import FORMATS
+from tests.support.products import for_each
 from tests.support.runner import NOW, Ran, configured, run
 
 YESTERDAY = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20")
@@ -66,8 +67,8 @@ def test_fields_of_where_and_sort_are_requested_too(provider: str) -> None:
     assert all(len(line) == 1 for line in ran.lines)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("schema", ["native", "common"])
+@for_each("form", FORMATS)
+@for_each("schema", ["native", "common"])
 def test_a_duplicate_field_is_refused_in_every_format(form: str, schema: str) -> None:
     words = ("webex", "cdrs", *YESTERDAY, "--schema", schema, "-f", form, "--fields", "direction,duration,direction")
     ran = run(*words, "--limit", "1", "-o", "calls.out")
@@ -143,8 +144,8 @@ def test_where_and_sort_work_across_several_profiles() -> None:
     assert first.lines == lines[:3]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@for_each(
+    "words, said",
     [
         (("--where", "duratoin>5"), "there is no field 'duratoin' here"),
         (("--where", "duration>"), "--where cannot be read at its end"),
@@ -339,8 +340,8 @@ def test_an_unknown_field_of_extra_can_be_used_with_chosen_fields() -> None:
     assert [[*one] for one in ran.lines] == [["id"], ["id"]]
 
 
-@pytest.mark.parametrize(
-    ("template", "fault"),
+@for_each(
+    "template, fault",
     [("{talk_seconds:>6d}", "'>6d'"), ("{user!r}", "!r"), ("{user:=10}", "'=10'"), ("{}", "without a field")],
 )
 def test_an_invalid_template_is_refused_with_the_invalid_part(template: str, fault: str) -> None:
@@ -349,7 +350,7 @@ def test_an_invalid_template_is_refused_with_the_invalid_part(template: str, fau
     assert fault in ran.err.splitlines()[0]
 
 
-@pytest.mark.parametrize("option", ["--fields", "--sort", "--where", "--template"])
+@for_each("option", ["--fields", "--sort", "--where", "--template"])
 def test_an_unknown_field_gets_at_most_three_suggestions_and_a_next_step(option: str) -> None:
     written = {"--where": "duration>1", "--template": "{duration}"}.get(option, "duration")
     ran = run("kazoo", "cdrs", *YESTERDAY, option, written)

@@ -17,6 +17,7 @@ from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.common import COMMON, Outcome
 from cdrctl.records.schemas import outcomes
 from cdrctl.sandbox import start
+from tests.support.products import for_each
 from tests.support.runner import NOW, run
 
 FOLDER = Path(__file__).parents[1] / "data" / "tables"
@@ -60,7 +61,7 @@ def test_tables_are_equal_to_the_stored_ones(name: str) -> None:
     assert made == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
+@for_each("provider, call", CALLS)
 def test_tables_show_existing_columns_with_a_start_and_a_duration(provider: str, call: Any) -> None:
     names = {column.name for column in call.columns}
     assert call.table_columns
@@ -215,7 +216,7 @@ def test_the_outcome_columns_have_the_colour_of_the_outcome(provider: str, call:
         assert plain(ran.out) == run(*words, *more, "-f", "table", "-q", width=200).out
 
 
-@pytest.mark.parametrize("value", [{"a": [1]}, [{"a": 1}], "odd", None])
+@for_each("value", [{"a": [1]}, [{"a": 1}], "odd", None])
 def test_a_record_of_odd_values_has_an_outcome(value: object) -> None:
     for _, call in CALLS:
         if call.common is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl.errors import did_you_mean
+from tests.support.products import for_each
 from tests.support.runner import run
 
 SECRET = "hunter2-correct-horse"
@@ -71,8 +72,8 @@ def test_a_misspelt_profile_gets_a_suggestion(tmp_path: Path) -> None:
         assert "did you mean acme?" in run(*asked, "--config", config).err
 
 
-@pytest.mark.parametrize(
-    ("asked", "said", "then"),
+@for_each(
+    "asked, said, then",
     [
         (["webex", "cdrs", "--since"], "--since needs a value", "see cdrctl webex cdrs --help"),
         (["webex", "cdrs", "--quiet=yes"], "--quiet takes no value", "see cdrctl webex cdrs --help"),
@@ -105,7 +106,6 @@ def test_a_misspelt_profile_gets_a_suggestion(tmp_path: Path) -> None:
         ),
         (["-q"], "cdrctl needs a command", "cdrctl --help lists them"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_command_line_is_an_error_with_a_next_step(asked: list[str], said: str, then: str) -> None:
     ran = run(*asked)
@@ -115,7 +115,7 @@ def test_a_wrong_command_line_is_an_error_with_a_next_step(asked: list[str], sai
     assert json.loads(told.err) == {"level": "error", "message": said, "exit_code": 2, "next": then}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "asked",
     [
         ["--log-format", "json", "webex", "cdrs", "--nope"],
@@ -124,7 +124,6 @@ def test_a_wrong_command_line_is_an_error_with_a_next_step(asked: list[str], sai
         ["webex", "--nope", "--log-format=json"],
         ["--log-format", "text", "webex", "cdrs", "--log-format", "json", "--nope"],
     ],
-    ids=" ".join,
 )
 def test_errors_are_json_wherever_log_format_is_on_the_line(asked: list[str]) -> None:
     assert json.loads(run(*asked).err)["exit_code"] == 2
@@ -174,7 +173,7 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, asked: list
         assert SECRET not in ran.err
 
 
-@pytest.mark.parametrize("option", ["--password", "--access-token", "--api-key", "--client-secret"])
+@for_each("option", ["--password", "--access-token", "--api-key", "--client-secret"])
 def test_a_secret_as_an_option_gets_a_hint_to_profile_add(option: str) -> None:
     assert "cdrctl profile add asks for them" in run("kazoo", "cdrs", option, SECRET).err
 
@@ -193,8 +192,8 @@ def test_a_wrong_command_with_quotes_is_shown_as_typed() -> None:
         assert (ran.code, ran.err.splitlines()[0]) == (2, f"cdrctl: cdrctl webex has no command {name!r}")
 
 
-@pytest.mark.parametrize(
-    ("word", "names", "said"),
+@for_each(
+    "word, names, said",
     [
         ("sicne", ["--since", "since", "schema"], "did you mean since? "),
         ("CSV", ["csv", "tsv"], "did you mean csv? "),

@@ -12,6 +12,7 @@ from cdrctl.cli import app, welcome
 from cdrctl.fetchers import PROVIDERS
 from tests.support.conversation import at_a_terminal
 from tests.support.host import a_host
+from tests.support.products import for_each
 
 
 @pytest.mark.process
@@ -41,7 +42,7 @@ def test_the_screen_names_every_command() -> None:
     assert {*PROVIDERS, *app.COMMANDS} <= named
 
 
-@pytest.mark.parametrize("width", [1, 20, 40, 79])
+@for_each("width", [1, 20, 40, 79])
 def test_on_a_narrow_screen_commands_stay_whole(width: int) -> None:
     shown = welcome.screen(width).splitlines()
     commands = [line.split("    ")[0] for line in welcome.SCREEN.splitlines() if line.startswith("  cdrctl")]

@@ -17,6 +17,7 @@ from cdrctl.cli.typer_adapter import typer_app
 from cdrctl.cli.values import FALSE, TRUE, read_values
 from cdrctl.cli.words import read_line
 from cdrctl.errors import UsageError
+from tests.support.products import for_each
 
 EVERY_KIND = Command(
     "run",
@@ -89,8 +90,8 @@ def test_words_are_read_as_typer_reads_them(words: list[str]) -> None:
     assert by_us(words) == by_typer(words)
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
+@for_each(
+    "words, code",
     [
         ([], "no_command"),
         (["--config", "f"], "no_command"),
@@ -110,7 +111,6 @@ def test_words_are_read_as_typer_reads_them(words: list[str]) -> None:
         (["webex", "cdrs", "--limit", "0"], "no_integer"),
         (["webex", "cdrs", "--jobs", "x"], "no_integer"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
 def test_a_refusal_has_a_code(words: list[str], code: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -118,8 +118,8 @@ def test_a_refusal_has_a_code(words: list[str], code: str) -> None:
     assert (caught.value.code, isinstance(caught.value, HelpInsteadError)) == (code, not words)
 
 
-@pytest.mark.parametrize(
-    ("words", "acts", "path"),
+@for_each(
+    "words, acts, path",
     [
         (["--version"], "version", "cdrctl"),
         (["--version", "nope"], "version", "cdrctl"),
@@ -129,7 +129,6 @@ def test_a_refusal_has_a_code(words: list[str], code: str) -> None:
         (["sync", "--help"], "help", "cdrctl sync"),
         (["--show-completion", "bash"], "show_completion", "cdrctl"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
 def test_help_and_version_act_despite_other_errors(words: list[str], acts: str, path: str) -> None:
     line = read_line(words, TOP, {})
@@ -152,7 +151,7 @@ def value_of(one: Option, text: str) -> Any:
         return None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *("0", "3", "007", "-1", "+3", " 3 ", "3\n", "\u00a03", "1_000", "3.0", "3.00", "-0", "9" * 4300),
@@ -167,7 +166,7 @@ def test_integers_are_parsed_as_pydantic_parses_them(text: str) -> None:
     assert value_of(option("--seed", about="A number.", kind="integer"), text) == theirs
 
 
-@pytest.mark.parametrize("text", [*sorted(TRUE | FALSE), "TRUE", "Off", "nO", " 1", "2", "ja", "truee"])
+@for_each("text", [*sorted(TRUE | FALSE), "TRUE", "Off", "nO", " 1", "2", "ja", "truee"])
 def test_flags_in_the_environment_are_parsed_as_pydantic_parses_them(text: str) -> None:
     try:
         theirs: bool | None = TypeAdapter(bool).validate_python(text)

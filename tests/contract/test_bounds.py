@@ -10,6 +10,7 @@ import pytest
 
 from cdrctl.sandbox import Exchange, known_switches, uniform
 from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Subject, bench, counted
+from tests.support.products import for_each
 
 SINCE, UNTIL = MONTH - timedelta(minutes=20), MONTH + timedelta(minutes=20)
 BOUNDS = ["closed", "half_open", "open_low", "open"]
@@ -29,7 +30,7 @@ def calls_on_each_minute() -> Exchange:
     )
 
 
-@pytest.mark.parametrize("provider", sorted({subject.provider.name for subject in SUBJECTS}))
+@for_each("provider", sorted({subject.provider.name for subject in SUBJECTS}))
 def test_every_provider_has_a_switch_for_bounds(provider: str) -> None:
     switch = known_switches(provider)["bounds"]
     assert {switch.default, *switch.words} == set(BOUNDS)

@@ -19,6 +19,7 @@ from cdrctl.cli.options import HELP, Option
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.docs.blocks import FENCE, FIELDS, RUN, Block, Step, blocks, fenced, pages, prose
 from tests.docs.host import Machine, a_machine, has
+from tests.support.products import for_each
 from tests.support.program import now
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the pages are written for a shell")
@@ -141,7 +142,7 @@ def inline() -> Iterator[tuple[str, str]]:
             yield name, " ".join(written.split())
 
 
-@pytest.mark.parametrize(("page", "written"), sorted(set(inline())))
+@for_each("page, written", sorted(set(inline())))
 def test_commands_in_sentences_exist(page: str, written: str) -> None:
     words = shlex.split(written)
     name = words.pop(0)

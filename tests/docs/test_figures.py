@@ -21,6 +21,7 @@ from cdrctl.sandbox.exchange.clock import HOUR, instant, milliseconds
 from cdrctl.sandbox.exchange.parties import Call
 from tests.docs.blocks import ROOT, Block, blocks
 from tests.docs.host import Machine, a_machine, has
+from tests.support.products import for_each
 from tests.support.program import NOW, now
 
 EXCHANGE = Exchange(1)
@@ -203,7 +204,7 @@ def test_every_recipe_that_prints_figures_is_compared() -> None:
     assert sorted(used) == sorted([*FIGURES, *NO_CALLS])
 
 
-@pytest.mark.parametrize("words", FIGURES)
+@for_each("words", FIGURES)
 def test_a_recipe_prints_the_figures_of_the_exchange(words: str) -> None:
     (block,) = [block for block in PRINTING if words in block.text]
     FIGURES[words](block.printed or "")

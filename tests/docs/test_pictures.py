@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import FENCE, ROOT, pages
+from tests.support.products import for_each
 from tools import report_picture
 from tools.pictures import FOLDER, PICTURES, Picture
 
@@ -59,7 +60,7 @@ def shown() -> Iterator[tuple[str, Path, list[str]]]:
 SHOWN = list(shown())
 
 
-@pytest.mark.parametrize(("path", "commands"), [one[1:] for one in SHOWN], ids=[one[0] for one in SHOWN])
+@for_each("path, commands", [one[1:] for one in SHOWN], ids=[one[0] for one in SHOWN])
 def test_a_picture_shows_the_commands_above_it(path: Path, commands: list[str]) -> None:
     assert in_picture(path) == commands != []
 

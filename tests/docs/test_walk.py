@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl.masking import MASK
+from tests.support.products import for_each
 from tests.support.program import installed
 from tools import walk, walk_steps
 from tools.pictures import FOLDER
@@ -41,7 +42,7 @@ def test_the_crontab_line_is_the_one_that_was_run() -> None:
     assert f"/bin/sh -c '{line}'" in walk_steps.NIGHT
 
 
-@pytest.mark.parametrize("name", [step.picture for step in walk_steps.STEPS if step.picture])
+@for_each("name", [step.picture for step in walk_steps.STEPS if step.picture])
 def test_the_pictures_are_small_and_load_nothing_remote(name: str) -> None:
     svg = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
     assert len(svg) < 60_000

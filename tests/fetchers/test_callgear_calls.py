@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.callgear.columns import start
 from cdrctl.fetchers.callgear.common import common_call
+from tests.support.products import for_each
 
 from .callgear_kit import Wire
 from .callgear_records_kit import CALL, CONTEXT, LEG, LOST, call, in_common, read
@@ -52,8 +51,8 @@ def test_common_cdr_of_an_outgoing_call() -> None:
 TWO = {"employees": [{"employee_id": 1}, {"employee_id": 2}, {"employee_id": 1}]}
 
 
-@pytest.mark.parametrize(
-    ("more", "outcome"),
+@for_each(
+    "more, outcome",
     [
         ({"finish_reason": "subscriber_disconnects"}, "cancelled"),
         ({"finish_reason": "subscriber_disconnects", "employees": [{"employee_id": 1}] * 2}, "cancelled"),
@@ -79,8 +78,8 @@ def test_outcome_of_a_lost_call(more: Wire, outcome: str) -> None:
     assert "ring_seconds" not in cdr
 
 
-@pytest.mark.parametrize(
-    ("more", "answered", "outcome"),
+@for_each(
+    "more, answered, outcome",
     [
         ({"direction": "out"}, None, "unknown"),
         ({"direction": "out", "finish_reason": "caller_disconnects"}, None, "unknown"),
@@ -122,8 +121,8 @@ def test_a_call_in_progress_has_no_end_and_no_outcome_yet() -> None:
     assert "end_time" not in cdr
 
 
-@pytest.mark.parametrize(
-    ("text", "instant"),
+@for_each(
+    "text, instant",
     [
         ("2026-04-27 09:04:23", "2026-04-27T07:04:23.000Z"),
         ("2026-04-27T09:04:23", "2026-04-27T07:04:23.000Z"),
@@ -146,8 +145,8 @@ PLACEHOLDERS = [
 ]
 
 
-@pytest.mark.parametrize("value", PLACEHOLDERS)
-@pytest.mark.parametrize("name", ["legs", "calls", "costs"])
+@for_each("value", PLACEHOLDERS)
+@for_each("name", ["legs", "calls", "costs"])
 def test_a_placeholder_time_is_null_in_every_field(name: str, value: Any) -> None:
     times = [column.name for column in call(name).columns if column.kind == "time"]
     assert {"legs": 2, "calls": 3, "costs": 1}[name] == len(times)
@@ -157,7 +156,7 @@ def test_a_placeholder_time_is_null_in_every_field(name: str, value: Any) -> Non
     assert call(name).starts({"start_time": value}, CONTEXT) is None
 
 
-@pytest.mark.parametrize("value", PLACEHOLDERS)
+@for_each("value", PLACEHOLDERS)
 def test_leg_with_a_placeholder_as_answer_time_is_unanswered(value: Any) -> None:
     cdr = in_common("legs", LEG | {"connect_time": value, "finish_reason": "operator_busy"})
     assert (cdr["answered"], cdr["outcome"]) == (False, "busy")

@@ -23,6 +23,7 @@ from cdrctl.fetchers.callgear.answers import error_for
 from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.fetchers.callgear.sign_in import request_token
 from cdrctl.http import Answer, Token
+from tests.support.products import for_each
 
 from .callgear_kit import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
 
@@ -89,8 +90,8 @@ def test_collected_sign_in_response_is_read() -> None:
     assert "EXAMPLE" not in repr(token)
 
 
-@pytest.mark.parametrize("ending", [expired, unknown])
-@pytest.mark.parametrize("status", [200, 401])
+@for_each("ending", [expired, unknown])
+@for_each("status", [200, 401])
 def test_token_that_expires_during_the_run_is_renewed_once(ending: Rule, status: int) -> None:
     def ends(body: Wire) -> httpx.Response:
         return httpx.Response(status, content=ending(body).content)
@@ -150,7 +151,7 @@ def test_wrong_password_or_blocked_key_ends_the_run_at_once(word: str) -> None:
     assert len(service.asked) == 1
 
 
-@pytest.mark.parametrize("data", [None, [], {}, {"access_token": ""}, {"access_token": 7}])
+@for_each("data", [None, [], {}, {"access_token": ""}, {"access_token": 7}])
 def test_sign_in_response_without_a_token_is_an_error(data: Any) -> None:
     service = Service(settings=LOGIN, rules={"login.user": [lambda body: reply(body, data)] * 9})
     assert "access_token" in service.fails(ProviderError).message
@@ -212,8 +213,8 @@ TABLE: list[tuple[int, str, dict[str, Any], tuple[type[CdrctlError], int], str]]
 ]
 
 
-@pytest.mark.parametrize(("code", "word", "data", "expected", "text"), TABLE)
-@pytest.mark.parametrize("status", [200, 400, 403, 500])
+@for_each("code, word, data, expected, text", TABLE)
+@for_each("status", [200, 400, 403, 500])
 def test_error_is_identified_by_its_mnemonic_whatever_the_status(
     code: int, word: str, data: dict[str, Any], expected: tuple[type[CdrctlError], int], text: str, status: int
 ) -> None:
@@ -246,7 +247,7 @@ def test_internal_error_is_retried_and_then_temporary(status: int) -> None:
     assert len(service.params) == 5
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         httpx.Response(429),
@@ -313,15 +314,15 @@ def test_link_to_help_is_shown() -> None:
         assert (link in words(error)) == shown
 
 
-@pytest.mark.parametrize("name", ["access_token", "password", "login", "params.access_token"])
-@pytest.mark.parametrize("word", ["invalid_parameter_value", "unexpected_parameters", "data_type_error"])
+@for_each("name", ["access_token", "password", "login", "params.access_token"])
+@for_each("word", ["invalid_parameter_value", "unexpected_parameters", "data_type_error"])
 def test_value_that_may_be_a_secret_is_not_shown(name: str, word: str) -> None:
     rule: Rule = lambda body: failed(body, -32602, word, field=name, value="T0KEN")  # noqa: E731
     error = a_day(1, rules={"get.call_legs_report": [rule]}).fails()
     assert name in words(error)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "error",
     [
         *({}, {"code": "x"}, {"code": [1], "data": []}, {"message": 7, "data": {"mnemonic": ["x"]}}),
@@ -330,13 +331,12 @@ def test_value_that_may_be_a_secret_is_not_shown(name: str, word: str) -> None:
         *({"data": {"mnemonic": "unexpected_parameters", "field": ["a"], "value": {"b": 1}}},),
         *({"data": {"mnemonic": "ip_not_whitelisted", "params": {"ip": 7}, "extended_helper": 7}},),
     ],
-    ids=str,
 )
 def test_error_object_of_any_shape_is_an_error(error: Any) -> None:
     assert isinstance(error_for(Answer(200, {}, {"error": error}, "", URL)), CdrctlError)
 
 
-@pytest.mark.parametrize("error", ["no", 7, None, []])
+@for_each("error", ["no", 7, None, []])
 def test_error_that_is_not_an_object_is_a_provider_error(error: Any) -> None:
     def odd(body: Wire) -> httpx.Response:
         return httpx.Response(200, json={"id": body["id"], "error": error})
@@ -344,8 +344,8 @@ def test_error_that_is_not_an_object_is_a_provider_error(error: Any) -> None:
     assert Service(rules={"*": [odd] * 9}).fails(ProviderError).exit_code == 7
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "text"),
+@for_each(
+    "name, kind, text",
     [
         ("account_inactive", SignInError, "disabled"),
         ("forbidden", RightsError, "may not call CallGear's get.call_legs_report"),

@@ -9,12 +9,13 @@ import pytest
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
+from tests.support.products import for_each
 
 from .callgear_kit import SINCE, UNTIL, Service, Wire, a_day
 
 
-@pytest.mark.parametrize(
-    ("text", "tree"),
+@for_each(
+    "text, tree",
     [
         ("direction=in", {"field": "direction", "operator": "=", "value": "in"}),
         ("direction!=out", {"field": "direction", "operator": "!=", "value": "out"}),
@@ -65,8 +66,8 @@ def test_filters_on_lists_must_be_json_and_times_in_callgears_format() -> None:
         filter_tree(CALLS, ("sale_date>=yesterday",))
 
 
-@pytest.mark.parametrize(
-    ("text", "said", "hint"),
+@for_each(
+    "text, said, hint",
     [
         ("directoin=in", "no field 'directoin'", "direction"),
         ("zzz=1", "no field 'zzz'", "these can be filtered on: id, "),
@@ -118,8 +119,8 @@ def test_order_always_ends_with_the_start() -> None:
     assert service.params[1]["sort"] == [by_start], "the question for the earliest is never sorted otherwise"
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@for_each(
+    "text, said",
     [("id", "id cannot be sorted by"), ("duratoin", "no field"), ("duration:down", "cannot be read"), ("", "no field")],
 )
 def test_invalid_order_is_refused_before_a_request(text: str, said: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.callgear.reasons import UNCLEAR
+from tests.support.products import for_each
 
 from .callgear_kit import Wire, sample
 from .callgear_records_kit import LEG, LOST, in_common
@@ -60,8 +59,8 @@ def test_common_cdr_of_the_leg_to_an_employee() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("direction", "operator", "expected"),
+@for_each(
+    "direction, operator, expected",
     [
         ("in", False, ("inbound", "Contact", None)),
         ("out", False, ("outbound", "Employee", "Contact")),
@@ -79,8 +78,8 @@ def test_the_caller_and_the_called_party_of_a_leg(
     assert (cdr["direction"], cdr.get("from_name"), cdr.get("to_name")) == expected
 
 
-@pytest.mark.parametrize(
-    ("reason", "cause", "more", "outcome"),
+@for_each(
+    "reason, cause, more, outcome",
     [
         ("operator_busy", None, {}, "busy"),
         ("subscriber_busy", None, {}, "busy"),
@@ -139,7 +138,7 @@ KNOWN_REASONS = sorted({reason for name, found in _DOCUMENTED.items() if "docs" 
 """The reasons in all documents, and those that clients of the API have seen."""
 
 
-@pytest.mark.parametrize("reason", KNOWN_REASONS)
+@for_each("reason", KNOWN_REASONS)
 def test_every_known_reason_has_an_outcome_or_is_an_exception(reason: str) -> None:
     leg = in_common("legs", LEG | {"finish_reason": reason})
     call = in_common("calls", LOST | {"finish_reason": reason, "total_wait_duration": 1, "wait_duration": 1})
@@ -169,8 +168,8 @@ def test_only_a_few_known_reasons_have_no_outcome() -> None:
     assert all(UNCLEAR.values())
 
 
-@pytest.mark.parametrize(
-    ("reasons", "outcome"),
+@for_each(
+    "reasons, outcome",
     [
         ("numa_in_black_list numa_in_spam_list numa_dnd_interval too_many_identical_incoming_calls", "rejected"),
         ("employee_status_do_not_disturb employee_auto_status_do_not_disturb", "rejected"),
@@ -195,8 +194,8 @@ def test_reason_decides_the_outcome_without_times(reasons: str, outcome: str) ->
         assert (cdr.get("answered"), cdr["outcome"]) == (None, expected)
 
 
-@pytest.mark.parametrize(
-    ("more", "outcome"),
+@for_each(
+    "more, outcome",
     [
         ({}, "unknown"),
         ({"finish_reason": "subscriber_disconnects"}, "unknown"),

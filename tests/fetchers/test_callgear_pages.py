@@ -12,13 +12,14 @@ from cdrctl.errors import ProviderError, UsageError
 from cdrctl.fetchers import callgear
 from cdrctl.records.events import Gap, Page
 from cdrctl.sandbox.callgear import LARGEST_OFFSET
+from tests.support.products import for_each
 
 from .callgear_kit import BERLIN, BOUNDS, SINCE, UNTIL, Rule, Service, Wire, a_day, as_sent, at, reply, sample
 
 
-@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 13, 14, 15, 50])
-@pytest.mark.parametrize("short", [0, 3])
-@pytest.mark.parametrize("has_total", [True, False])
+@for_each("count", [0, 1, 6, 7, 8, 13, 14, 15, 50])
+@for_each("short", [0, 3])
+@for_each("has_total", [True, False])
 def test_every_record_comes_once_with_any_page_size(count: int, short: int, has_total: bool) -> None:  # noqa: FBT001
     service = a_day(count, short=short, totals=lambda total: total if has_total else None)
     assert service.ids(SINCE, UNTIL, page_size=7) == [9_000_000_001 + number for number in range(count)]

@@ -10,6 +10,7 @@ from cdrctl.fetchers import Call
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.columns import identity, start
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
+from tests.support.products import for_each
 
 from .callgear_kit import Wire, at, sample
 from .callgear_records_kit import CONTEXT, call, read
@@ -50,8 +51,8 @@ def test_fields_are_those_of_the_documentation_in_its_order(ours: tuple[Field, .
         assert one.meaning
 
 
-@pytest.mark.parametrize(
-    ("ours", "name"),
+@for_each(
+    "ours, name",
     [
         *((LEGS, "call_legs_report"), (CALLS, "calls_report"), (COSTS, "financial_call_legs_report")),
         (USERS, "get_customer_users"),
@@ -67,7 +68,7 @@ def test_fields_without_the_later_ones_are_those_of_the_newest_example() -> None
     assert {one.name for one in CALLS if not one.later} == set(row)
 
 
-@pytest.mark.parametrize("found", PROVIDER.calls, ids=lambda found: found.name)
+@for_each("found", PROVIDER.calls)
 def test_columns_have_unique_names_and_a_meaning(found: Call) -> None:
     names = [column.name for column in found.columns]
     assert len(names) == len(set(names))
@@ -106,7 +107,7 @@ def test_collected_costs_and_users_are_read() -> None:
     assert warnings + more == []
 
 
-@pytest.mark.parametrize("raw", ["soon", "2026-04-27", "2026-04-27 24:00:00", "2026-13-01 00:00:00", 7, [1]])
+@for_each("raw", ["soon", "2026-04-27", "2026-04-27 24:00:00", "2026-13-01 00:00:00", 7, [1]])
 def test_invalid_time_is_kept_unchanged(raw: Any) -> None:
     [row], warnings = read("legs", {"id": 1, "start_time": "2026-04-27 09:04:23", "connect_time": raw})
     assert row["connect_time"] == raw
@@ -119,8 +120,8 @@ def test_unknown_fields_are_kept() -> None:
     assert row["extra"] == {"newfield": 2}
 
 
-@pytest.mark.parametrize(
-    ("raw", "zone", "instant"),
+@for_each(
+    "raw, zone, instant",
     [
         ("2026-07-01 12:00:00", "Europe/Berlin", "2026-07-01T10:00"),
         ("2026-10-25 02:30:00", "Europe/Berlin", "2026-10-25T00:30"),  # the first of two

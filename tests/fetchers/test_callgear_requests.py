@@ -19,6 +19,7 @@ from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.records.events import Checkpoint, Gap, Note, Page
 from cdrctl.records.schemas import common as common_schema, native
 from cdrctl.windows import rfc3339
+from tests.support.products import for_each
 
 from .callgear_kit import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, at, failed, reply
 
@@ -55,7 +56,7 @@ def test_request_is_as_documented() -> None:
         assert "Authorization" not in request.headers
 
 
-@pytest.mark.parametrize("given", ["7", 3, None, True, [2]])
+@for_each("given", ["7", 3, None, True, [2]])
 def test_a_response_with_another_id_is_retried_and_refused(given: Any) -> None:
     def other(body: Wire) -> httpx.Response:
         return httpx.Response(200, json={**json.loads(reply(body, [], 0).content), "id": given})
@@ -77,13 +78,12 @@ def test_a_response_may_repeat_the_id_as_text() -> None:
     assert Service(rules={"get.call_legs_report": [as_text, as_text]}).ids(SINCE, UNTIL) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         *([], "text", 7, {}, {"result": None}, {"result": []}, {"result": {}}, {"result": {"data": None}}),
         *({"result": {"data": {}}}, {"result": {"data": [1]}}, {"result": {"rows": []}}),
     ],
-    ids=str,
 )
 def test_a_response_of_another_shape_is_not_read_as_empty(body: Any) -> None:
     def odd(asked: Wire) -> httpx.Response:
@@ -184,7 +184,7 @@ def test_a_refusal_without_a_field_name_falls_back_to_the_first_documents_fields
     assert set(service.params[0]["fields"]) - set(service.params[3]["fields"]) == missing
 
 
-@pytest.mark.parametrize("data", [None, "x", 7, [7]])
+@for_each("data", [None, "x", 7, [7]])
 def test_an_account_of_another_shape_is_an_error(data: Any) -> None:
     assert a_day(1, rules={"get.account": [lambda body: reply(body, data)]}).fails(ProviderError).exit_code == 7
 
@@ -203,7 +203,7 @@ def test_no_fields_are_sent_to_a_host_without_that_parameter() -> None:
     assert ["fields" in params for params in service.params] == [True, False, False]
 
 
-@pytest.mark.parametrize("name", ["id", "start_time", "limit", "user_id"])
+@for_each("name", ["id", "start_time", "limit", "user_id"])
 def test_a_refused_field_that_is_needed_ends_the_run_and_is_named(name: str) -> None:
     def rule(body: Wire) -> httpx.Response:
         return failed(body, -32602, "unexpected_parameters", field=name, value=7)
@@ -224,8 +224,8 @@ def test_pages_have_the_zone_and_the_host_of_recordings() -> None:
     assert [page.context for page in pages] == [{"timezone": "Europe/Berlin", "app_host": "https://app.callgear.ae"}]
 
 
-@pytest.mark.parametrize(
-    ("host", "app_host", "link"),
+@for_each(
+    "host, app_host, link",
     [
         ("dataapi.callgear.com", None, "https://app.callgear.com/system/media/talk/7/a1"),
         ("dataapi.callgear.com", "app.callgear.ae", "https://app.callgear.ae/system/media/talk/7/a1"),
@@ -240,7 +240,7 @@ def test_pages_have_the_zone_and_the_host_of_recordings() -> None:
         ("notcallgear.com", None, None),
     ],
 )
-@pytest.mark.parametrize("call", ["legs", "calls"])
+@for_each("call", ["legs", "calls"])
 def test_link_to_a_recording_has_the_host_of_the_brand(
     call: str, host: str, app_host: str | None, link: str | None
 ) -> None:
@@ -288,7 +288,7 @@ def test_invalid_settings_are_refused() -> None:
     assert CallGearSettings.model_validate({}).base_url == URL
 
 
-@pytest.mark.parametrize("host", ["dataapi.callgear.com", "dataapi.uiscom.ru", "192.0.2.7", "127.0.0.1.example"])
+@for_each("host", ["dataapi.callgear.com", "dataapi.uiscom.ru", "192.0.2.7", "127.0.0.1.example"])
 def test_base_url_with_http_is_accepted_for_this_machine_only(host: str) -> None:
     with pytest.raises(ValueError, match="https://"):
         CallGearSettings.model_validate({"base_url": f"http://{host}/v2.0"})

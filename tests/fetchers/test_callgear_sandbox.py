@@ -27,6 +27,7 @@ from cdrctl.records.events import Page
 from cdrctl.records.schemas import common, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 TURN = datetime(2026, 10, 25, 1, tzinfo=UTC)
@@ -299,11 +300,11 @@ def test_answered_call_without_talk_times_is_not_unanswered(value: str) -> None:
         assert {cdr["outcome"] for cdr in found} > {"answered", "unknown"}
 
 
-@pytest.mark.parametrize(
-    ("reason", "outcome"),
+@for_each(
+    "reason, outcome",
     [("numa_in_spam_list", "rejected"), ("net_lock", "failed"), ("disconnect_before_call_processing", "cancelled")],
 )
-@pytest.mark.parametrize("call", ["legs", "calls"])
+@for_each("call", ["legs", "calls"])
 def test_outcome_of_an_unanswered_call_is_its_reason(call: str, reason: str, outcome: str) -> None:
     with world({"reason": reason}) as there:
         cdrs = [cdr for cdr in there.cdrs(SINCE, UNTIL, call) if cdr["answered"] is False]
@@ -318,8 +319,8 @@ def test_only_legs_of_a_group_are_abandoned() -> None:
         assert {cdr["outcome"] for cdr in cdrs if not cdr["answered"] and not cdr["queue"]} == {"cancelled"}
 
 
-@pytest.mark.parametrize("kind", ["access_token", "login", "partner"])
-@pytest.mark.parametrize("http", ["200", "real"])
+@for_each("kind", ["access_token", "login", "partner"])
+@for_each("http", ["200", "real"])
 def test_export_works_with_every_authentication_method(kind: str, http: str) -> None:
     with world({"http_errors": http}, kind=kind) as there:
         assert sorted(there.ids(SINCE, UNTIL)) == there.truth(SINCE, UNTIL)
@@ -378,19 +379,18 @@ REFUSALS: list[tuple[str, type[CdrctlError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("word", "kind", "text"), REFUSALS)
-@pytest.mark.parametrize("http", ["200", "real"])
+@for_each("word, kind, text", REFUSALS)
+@for_each("http", ["200", "real"])
 def test_refusal_is_an_error_with_its_reason(word: str, kind: type[CdrctlError], text: str, http: str) -> None:
-    data = "full" if http == "real" else "sparse"
     with (
-        world({"refuse": word, "http_errors": http, "error_data": data}) as there,
+        world({"refuse": word, "http_errors": http, "error_data": "full" if http == "real" else "sparse"}) as there,
         pytest.raises(kind, match=text),
     ):
         there.ids(SINCE, UNTIL)
 
 
-@pytest.mark.parametrize(
-    ("word", "kind"),
+@for_each(
+    "word, kind",
     [
         ("filter_prohibited", UsageError),
         ("invalid_parameter_value", UsageError),
@@ -450,8 +450,8 @@ def test_response_of_another_shape_is_an_error() -> None:
             there.ids(SINCE, UNTIL)
 
 
-@pytest.mark.parametrize(
-    ("text", "matches"),
+@for_each(
+    "text, matches",
     [
         ("direction=in", lambda leg: leg["direction"] == "in"),
         ("duration>60", lambda leg: (leg["duration"] or 0) > 60),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import ConfigurationError, UsageError
+from tests.support.products import for_each
 
 from .callgear_kit import BOUNDS, NOW, SINCE, UNTIL, Rule, Service, Wire, a_day, at, failed, reply
 
@@ -30,8 +31,8 @@ def test_an_invalid_time_zone_is_an_error_of_the_profile() -> None:
     assert error.exit_code == 6
 
 
-@pytest.mark.parametrize("key", ["metadata", "meta_data"])
-@pytest.mark.parametrize("listed", [True, False])
+@for_each("key", ["metadata", "meta_data"])
+@for_each("listed", [True, False])
 def test_zone_is_read_from_all_forms_of_an_account(key: str, listed: bool) -> None:  # noqa: FBT001
     row = {"app_id": 1103, "name": "n", "timezone": "Asia/Dubai"}
 
@@ -43,7 +44,7 @@ def test_zone_is_read_from_all_forms_of_an_account(key: str, listed: bool) -> No
     assert len(service.ids(SINCE, UNTIL)) == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         lambda body: reply(body, []),
@@ -104,7 +105,7 @@ def test_a_window_at_a_clock_change_is_requested_with_an_hour_more_on_both_sides
     ]
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu", "UTC"])
+@for_each("zone", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu", "UTC"])
 def test_windows_are_requested_in_any_zone(zone: str) -> None:
     """Zones change by half an hour, have offsets of minutes, or never change."""
     there = ZoneInfo(zone)
@@ -171,14 +172,14 @@ def test_calls_that_end_after_the_window_are_exported_when_the_service_selects_b
     assert [params["limit"] for params in service.params] == [10_000, 1]
 
 
-@pytest.mark.parametrize("bounds", BOUNDS)
+@for_each("bounds", BOUNDS)
 def test_a_call_that_ends_in_the_last_second_of_the_request_is_exported(bounds: str) -> None:
     service = Service(by="end", bounds=bounds)
     service.add(UNTIL - timedelta(minutes=1), 60)
     assert service.ids(SINCE, UNTIL) == [9_000_000_000]
 
 
-@pytest.mark.parametrize("bounds", BOUNDS)
+@for_each("bounds", BOUNDS)
 def test_a_call_in_the_last_second_of_the_window_does_not_indicate_selection_by_end(bounds: str) -> None:
     service = Service(bounds=bounds)
     service.add(UNTIL - timedelta(seconds=1))

@@ -13,6 +13,7 @@ from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.kazoo.columns import COLUMNS, interaction_start, start
 from cdrctl.records import schemas
 from cdrctl.records.events import Page
+from tests.support.products import for_each
 
 from .kazoo_kit import ACCOUNT, CONTEXT, DOCUMENT_LEG, ROW, at, commonly, leg_but, natively, row_but, sample
 
@@ -92,8 +93,8 @@ def test_call_id_is_the_interaction_or_the_bridge_or_the_leg() -> None:
     assert commonly(leg_but(interaction_id=None), "cdr")["call_id"] == "mar004"
 
 
-@pytest.mark.parametrize(
-    ("side", "authorizing", "dialed", "expected"),
+@for_each(
+    "side, authorizing, dialed, expected",
     [
         ("inbound", "", "+14155550199", "inbound"),
         ("inbound", "dev1", "+14155550199", "outbound"),
@@ -112,8 +113,8 @@ def test_direction_of_a_row(side: str, authorizing: str, dialed: str, expected: 
     assert commonly(row)["direction"] == expected
 
 
-@pytest.mark.parametrize(
-    ("side", "variables", "expected"),
+@for_each(
+    "side, variables, expected",
     [
         ("inbound", {"resource_type": "offnet-origination"}, "inbound"),
         ("outbound", {"resource_type": "offnet-termination"}, "outbound"),
@@ -183,8 +184,8 @@ def test_a_rated_leg_may_cost_nothing() -> None:
     assert commonly(row_but(cost="0"))["cost"] == "0.0000"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "variables", "cost"),
+@for_each(
+    "seconds, variables, cost",
     [
         # rate in units a minute: 100 units are 0.01
         (53, {}, "0.0100"),  # one increment of 60 s, as the recorded row says
@@ -211,8 +212,8 @@ def test_cost_of_a_document_follows_the_servers_rule(seconds: Any, variables: di
     assert (leg["cost"], leg["currency"]) == (cost, "USD")
 
 
-@pytest.mark.parametrize("name", ["rate", "surcharge", "discount_percentage"])
-@pytest.mark.parametrize("odd", ["NaN", "free", [1], {"a": 1}, "Infinity"])
+@for_each("name", ["rate", "surcharge", "discount_percentage"])
+@for_each("odd", ["NaN", "free", [1], {"a": 1}, "Infinity"])
 def test_odd_billing_variables_give_no_cost(name: str, odd: Any) -> None:
     """They do not end the export."""
     assert commonly(leg_but({name: odd}), "cdr")["cost"] is None
@@ -223,9 +224,9 @@ def test_a_leg_without_rate_has_no_cost() -> None:
     assert commonly(leg_but({"rate": ""}), "cdr")["cost"] is None
 
 
-@pytest.mark.parametrize("total", ["", None, -5, 10**17, 10**30, "ages", [], True])
-@pytest.mark.parametrize("talk", ["", None, -5, 0, 10**17, "ages", 61])
-@pytest.mark.parametrize("call", ["cdrs", "cdr"])
+@for_each("total", ["", None, -5, 10**17, 10**30, "ages", [], True])
+@for_each("talk", ["", None, -5, 0, 10**17, "ages", 61])
+@for_each("call", ["cdrs", "cdr"])
 def test_inconsistent_lengths_never_end_an_export(call: str, total: Any, talk: Any) -> None:
     """On rare legs they are missing, negative or absurd (fixed in Kazoo in 2020-05)."""
     record = row_but() if call == "cdrs" else leg_but()
@@ -244,8 +245,8 @@ KILLED: dict[str, Any] = {
 """A leg killed while it was new, saved 2026-11-20T10:00:00Z: GitHub 2600hz/kazoo, issue 6534."""
 
 
-@pytest.mark.parametrize("text", [int, str])
-@pytest.mark.parametrize("without", ["", "unix_timestamp"])
+@for_each("text", [int, str])
+@for_each("without", ["", "unix_timestamp"])
 def test_a_row_with_a_length_of_minus_a_unix_time_starts_when_it_ended(
     text: Callable[[int], Any], without: str
 ) -> None:
@@ -273,7 +274,7 @@ def test_a_document_with_a_length_of_minus_a_unix_time_starts_when_it_ended() ->
     assert (cdr["total_seconds"], cdr["talk_seconds"], cdr["ring_seconds"], cdr["cost"]) == (None, None, None, None)
 
 
-@pytest.mark.parametrize("seconds", [-1, -86400, 10**9, 10**15, -(10**15), 10**40, -(10**40)])
+@for_each("seconds", [-1, -86400, 10**9, 10**15, -(10**15), 10**40, -(10**40)])
 def test_a_row_with_an_impossible_length_never_fails(seconds: int) -> None:
     row = row_but(duration_seconds=seconds)
     commonly(row)
@@ -282,11 +283,11 @@ def test_a_row_with_an_impossible_length_never_fails(seconds: int) -> None:
     )
 
 
-@pytest.mark.parametrize("billing", ["", None])
-@pytest.mark.parametrize("absent", [False, True])
-@pytest.mark.parametrize("call", ["cdrs", "cdr"])
-@pytest.mark.parametrize(
-    ("cause", "answered", "outcome"),
+@for_each("billing", ["", None])
+@for_each("absent", [False, True])
+@for_each("call", ["cdrs", "cdr"])
+@for_each(
+    "cause, answered, outcome",
     [
         ("NORMAL_CLEARING", None, "unknown"),
         ("MEDIA_TIMEOUT", None, "unknown"),
@@ -343,7 +344,7 @@ def test_a_full_document_in_a_listing_has_its_own_start() -> None:
     assert (common["start_time"], common["end_time"]) == ("2022-03-01T20:00:00.000Z", "2022-03-01T20:01:00.000Z")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "name",
     [
         "recorded_crossbar50_interaction_page.json",

@@ -17,6 +17,7 @@ from cdrctl.errors import (
     TemporaryError,
 )
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .kazoo_kit import ACCOUNT, gregorian, sample, window
 from .kazoo_server_kit import Server, constructed, envelope, failure, refused, row, run
@@ -24,7 +25,7 @@ from .kazoo_server_kit import Server, constructed, envelope, failure, refused, r
 # Broken responses
 
 
-@pytest.mark.parametrize(
+@for_each(
     "broken",
     [
         httpx.Response(200, json={"data": [], "page_size": "0"}),
@@ -51,8 +52,8 @@ def test_a_broken_response_is_retried(broken: httpx.Response) -> None:
     assert 0.75 <= done.waited < 1.5
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"),
+@for_each(
+    "answer, kind",
     [
         (httpx.Response(200, json={"data": []}), TemporaryError),
         (failure(500, "datastore_fault", http=200), TemporaryError),
@@ -74,8 +75,8 @@ def test_a_crashing_server_is_retried_a_few_times() -> None:
     assert len(server.asked) == 8
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+@for_each("status", [500, 502, 503, 504])
+@for_each("call", ["cdrs", "interactions"])
 def test_an_unavailable_server_is_retried_within_the_allowed_wait(call: str, status: int) -> None:
     """Waits grow up to fifteen minutes in total; then the run ends with a temporary error."""
     began = HandClock()
@@ -227,8 +228,8 @@ def test_probe_that_is_always_too_large_is_a_gap() -> None:
 # Errors and their messages
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
+@for_each(
+    "answer, kind, words",
     [
         (constructed(403), RightsError, f"this key may not read account {ACCOUNT}"),
         (constructed(423), SignInError, f"account {ACCOUNT} is disabled or expired"),

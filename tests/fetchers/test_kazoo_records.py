@@ -9,6 +9,7 @@ import pytest
 
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, start
 from cdrctl.records.readers import gregorian_instant
+from tests.support.products import for_each
 
 from .kazoo_kit import ACCOUNT, DOCUMENT_LEG, ROW, at, commonly, leg_but, natively, row_but, sample
 
@@ -49,13 +50,13 @@ def test_a_document_without_length_starts_when_its_channel_was_created() -> None
     assert start(leg_but(duration_seconds="")) == at("2022-03-01T20:00:00")
 
 
-@pytest.mark.parametrize("stamp", ["", None, "never", [], 10**20])
+@for_each("stamp", ["", None, "never", [], 10**20])
 def test_a_record_without_a_readable_start_has_a_null_start(stamp: Any) -> None:
     """The export keeps such a record, because it may belong to the window."""
     assert start({"id": "x", "timestamp": stamp}) is None
 
 
-@pytest.mark.parametrize("zero", [0, "0", "0.0", -5, "-62167219200"])
+@for_each("zero", [0, "0", "0.0", -5, "-62167219200"])
 def test_a_unix_time_of_zero_is_not_a_start(zero: Any) -> None:
     """The Gregorian timestamp is the start, or it is unknown. A record of 1970 would be dropped silently."""
     row = row_but(unix_timestamp=zero)

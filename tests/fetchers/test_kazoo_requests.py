@@ -17,6 +17,7 @@ from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.windows import Window
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .kazoo_kit import ACCOUNT, at, gregorian, sample, window
 from .kazoo_server_kit import KEY, SETTINGS, Server, envelope, failure, refused, row, run
@@ -87,8 +88,8 @@ def test_months_and_turns_of_months_are_requested_newest_first() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "probed"),
+@for_each(
+    "since, until, probed",
     [
         ("2026-11-01T00:00", "2026-11-01T01:00", True),
         ("2026-11-01T01:59:59", "2026-11-01T03:00", True),
@@ -162,8 +163,8 @@ def test_refusal_of_a_range_that_is_already_short_ends_the_run() -> None:
 # Options
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
+@for_each(
+    "options, words",
     [
         ({"user": "u", "descendants": True}, "cannot be combined"),
         ({"filter": ("direction",)}, "NAME=VALUE"),
@@ -184,8 +185,8 @@ def test_invalid_options_are_refused_before_a_request(options: dict[str, Any], w
     assert server.asked == []
 
 
-@pytest.mark.parametrize(
-    ("filters", "kept"),
+@for_each(
+    "filters, kept",
     [
         (("cost=100",), ["a", "c"]),
         (("cost=0.0100",), ["a", "c"]),

@@ -14,6 +14,7 @@ from cdrctl.errors import (
     SignInError,
     TemporaryError,
 )
+from tests.support.products import for_each
 
 from .kazoo_kit import ACCOUNT, sample
 from .kazoo_server_kit import BASE, KEY, Server, constructed, envelope, failure, refused, row, run
@@ -89,8 +90,8 @@ def test_sign_in_request_is_as_documented(settings: dict[str, str], path: str, d
     assert (first.method, first.url.path, json.loads(first.content)) == ("PUT", path, {"data": data})
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
+@for_each(
+    "answer, kind, words",
     [
         (failure(404, "bad_identifier", {"cause": "k" * 64}), SignInError, "does not accept the key"),
         (failure(401, "invalid_credentials"), SignInError, "does not accept the key"),

@@ -24,6 +24,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.events import File, Page, Value
 from cdrctl.windows import Window, duration
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.test_placeholders import PLACEHOLDERS
 
 DATA = Path(__file__).parents[1] / "data" / "portsip"
@@ -220,8 +221,8 @@ def test_every_field_of_the_document_is_a_column() -> None:
         assert all(column.key == column.name and column.meaning for column in columns)
 
 
-@pytest.mark.parametrize(
-    ("name", "columns"),
+@for_each(
+    "name, columns",
     [
         ("doc_cdrs_list.json", CDRS),
         ("doc_calllogs_list.json", CALLLOGS),
@@ -371,8 +372,8 @@ def test_call_id_of_a_call_log_is_its_session() -> None:
 RANG, ANSWERED = {"rang_at": "2026-11-18T00:00:01Z"}, {"answered_at": "2026-11-18T00:00:02Z"}
 
 
-@pytest.mark.parametrize(
-    ("values", "outcome"),
+@for_each(
+    "values, outcome",
     [
         ({**ANSWERED}, "answered"),
         ({**ANSWERED, "status_code": 486}, "answered"),
@@ -406,7 +407,7 @@ def test_outcome_of_a_record(values: dict[str, Any], outcome: str) -> None:
     assert commonly([{"id": "1", **values}])[0]["outcome"] == outcome
 
 
-@pytest.mark.parametrize("nothing", [*PLACEHOLDERS, "", None])
+@for_each("nothing", [*PLACEHOLDERS, "", None])
 def test_placeholder_time_is_null(nothing: Any) -> None:
     """A busy call with an answer in the year 1 was not answered, never rang and has no end."""
     times = {"rang_at": nothing, "answered_at": nothing, "ended_at": nothing}
@@ -423,8 +424,8 @@ def test_outcome_of_talk_without_an_answer_time_is_unknown() -> None:
     assert made["outcome"] == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("wire", "ours", "user", "site", "dialed"),
+@for_each(
+    "wire, ours, user, site, dialed",
     [
         ("INBOUND_CALL", "inbound", "Bo", "b", "800"),
         ("inbound_call", "inbound", "Bo", "b", "800"),
@@ -468,9 +469,7 @@ def test_identity_and_start_of_a_record() -> None:
 # Settings
 
 
-@pytest.mark.parametrize(
-    "url", ["https://pbx:8887", "https://pbx:8887/", "https://pbx:8887/api/v1", "https://pbx/apis"]
-)
+@for_each("url", ["https://pbx:8887", "https://pbx:8887/", "https://pbx:8887/api/v1", "https://pbx/apis"])
 def test_base_url_without_api_is_refused(url: str) -> None:
     """The message shows an example of an address."""
     with pytest.raises(ValueError, match="must end in /api, as in https://HOST:8887/api"):

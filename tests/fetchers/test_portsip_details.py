@@ -16,6 +16,7 @@ from cdrctl.errors import (
     SignInError,
     UsageError,
 )
+from tests.support.products import for_each
 
 from .portsip_kit import Server, failure, page, refused, row, run
 from .test_portsip import sample
@@ -83,7 +84,7 @@ def test_detail_of_a_call_log() -> None:
     assert server.lines == ["GET /calllogs/7"]
 
 
-@pytest.mark.parametrize("key", ["", " ", ".", "..", " . "])
+@for_each("key", ["", " ", ".", "..", " . "])
 def test_an_empty_id_is_refused(key: str) -> None:
     for call in ("cdr", "calllog", "reports show", "reports delete", "completed-reports download"):
         refused(Server(), UsageError, call, id=key)
@@ -96,8 +97,8 @@ def test_a_call_without_legs_gives_no_record() -> None:
 # Errors
 
 
-@pytest.mark.parametrize(
-    ("call", "options", "answer", "kind", "words"),
+@for_each(
+    "call, options, answer, kind, words",
     [
         (
             "cdrs",
@@ -161,13 +162,13 @@ def test_refusal_has_a_message_and_a_hint(
     assert hint in (error.hint or "")
 
 
-@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"items": [1]}, [], 7, {"count": 0}])
+@for_each("body", [{}, {"items": None}, {"items": {}}, {"items": [1]}, [], 7, {"count": 0}])
 def test_a_listing_of_another_shape_is_an_error(body: Any) -> None:
     for call in ("cdrs", "calllogs", "reports list", "completed-reports list"):
         assert refused(Server(by=lambda _request: httpx.Response(200, json=body)), ProviderError, call).exit_code == 7
 
 
-@pytest.mark.parametrize("body", [{}, [], 7, {"items": 3}, {"items": [[]]}])
+@for_each("body", [{}, [], 7, {"items": 3}, {"items": [[]]}])
 def test_a_record_of_another_shape_is_an_error(body: Any) -> None:
     for call in ("cdr", "calllog", "reports show", "completed-reports show"):
         refused(Server(by=lambda _request: httpx.Response(200, json=body)), ProviderError, call, id="7")

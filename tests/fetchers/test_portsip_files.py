@@ -17,6 +17,7 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers.portsip.files import safe_name
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .portsip_kit import GOOD, WANTED, Server, failure, page, refused, run
 from .test_portsip import USER, Run
@@ -47,7 +48,7 @@ def test_download_sends_no_token() -> None:
     assert "SECRET-BLOB" not in " ".join(done.told)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://pbx.example.net:8887/api/blobs/x",
@@ -83,8 +84,8 @@ def test_download_from_another_address_is_refused(url: Any) -> None:
         assert url not in f"{error.message} {error.hint}"
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"),
+@for_each(
+    "answer, kind",
     [
         (failure(404, message="no SECRET-BLOB"), ProviderError),
         (failure(403, message="/api/blobs/SECRET-BLOB"), ProviderError),
@@ -99,7 +100,7 @@ def test_failed_download_leaves_no_file(answer: httpx.Response, kind: type[Cdrct
     refused(server, kind, "completed-reports download", id="101")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "given",
     [
         "", " ", ".", "..", "../x.csv", "/etc/x.csv", "a/b.csv", "a\\b.csv", "C:x.csv", "x.csv:y.csv", ".x.csv",
@@ -115,9 +116,7 @@ def test_unsafe_file_name_is_replaced(given: str) -> None:
     assert safe_name(given, "Täglich: Verkäufe/../x", "a/b==", "CSV") == "report-Taglich-Verkaufe-x-a-b.csv"
 
 
-@pytest.mark.parametrize(
-    "given", ["report.csv", "Bericht März 2026.CSV", "a'b;c$d.csv", "x" * 146 + ".csv", "context.csv"]
-)
+@for_each("given", ["report.csv", "Bericht März 2026.CSV", "a'b;c$d.csv", "x" * 146 + ".csv", "context.csv"])
 def test_safe_file_name_is_kept(given: str) -> None:
     assert safe_name(given, "x", "1", "csv") == given
 
@@ -200,8 +199,8 @@ def test_name_from_the_user_is_checked_before_the_report_is_created() -> None:
     assert server.queries[0]["filter"] == "name eq 'it''s'"
 
 
-@pytest.mark.parametrize(
-    ("report", "finished", "taken"),
+@for_each(
+    "report, finished, taken",
     [
         ({"status": "RUNNING"}, 0, True),
         ({"status": "RUNNING"}, 1, False),  # no status means finished

@@ -18,6 +18,7 @@ from cdrctl.errors import (
     TemporaryError,
 )
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .portsip_kit import Server, failure, page, refused, row, run
 from .test_portsip import BASE, at, window
@@ -104,9 +105,9 @@ def test_empty_page_without_a_count_ends_the_window() -> None:
     assert [query["skip"] for query in server.queries] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("counts", [True, False])
-@pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 47])
+@for_each("counts", [True, False])
+@for_each("first", [0, 1])
+@for_each("count", [0, 1, 9, 10, 11, 20, 47])
 def test_every_record_of_a_window_comes_once(count: int, first: int, counts: bool) -> None:  # noqa: FBT001
     """Numbers are around the page size, and `skip` counts from 0 or from 1."""
     rows = spread(count)
@@ -263,8 +264,8 @@ WRONG_TOTALS: dict[str, Callable[[int, int, int], Any]] = {
 }
 
 
-@pytest.mark.parametrize("call", ["cdrs", "calllogs", "reports list", "completed-reports list"])
-@pytest.mark.parametrize("wrong", WRONG_TOTALS)
+@for_each("call", ["cdrs", "calllogs", "reports list", "completed-reports list"])
+@for_each("wrong", WRONG_TOTALS)
 def test_wrong_total_loses_no_record(wrong: str, call: str) -> None:
     """All 230 records come in pages of 100, once each, with one warning about the totals."""
     rows = spread(230)

@@ -15,6 +15,7 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers.portsip.cron import cron
 from cdrctl.fetchers.portsip.report_form import FILTERS
+from tests.support.products import for_each
 
 from .portsip_kit import WANTED, Server, failure, page, refused, run
 from .test_portsip import sample
@@ -66,8 +67,8 @@ QUEUES = [name for name in FILTERS if "QUEUE" in name]
 SECONDS = "exclude_calls_dropped_before_seconds"
 
 
-@pytest.mark.parametrize(
-    ("kind", "given", "filter_sent"),
+@for_each(
+    "kind, given, filter_sent",
     [
         ("NORMAL", (), NORMAL),
         ("normal", ("from=number", "from_value=101"), {**NORMAL, "from": "NUMBER", "from_value": "101"}),
@@ -130,8 +131,8 @@ def test_report_types_ranges_and_enumerations_follow_the_specification() -> None
         assert {name: list(rule) if isinstance(rule, tuple) else None for name, rule in fields.items()} in told
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
+@for_each(
+    "options, words",
     [
         ({"type": None}, "needs a --type | the types are: NORMAL, EXTENSION_GROUP_CALL_COST"),
         ({"type": "QUEUE_PERFORMENCE"}, "did you mean QUEUE_PERFORMANCE"),
@@ -185,7 +186,7 @@ def test_invalid_report_is_refused_before_a_request(options: dict[str, Any], wor
     assert words in unsent(**options)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["* * * * *", "*/15 0-23/2 1,15 * *", "0 6 * jan-mar mon-fri", "0 0 29 2 *", "5/10 * * * 7", "0 0 31 2 1",
      "0 0 * * fri-sun", "59 23 31 12 0"],
@@ -194,7 +195,7 @@ def test_valid_timetable_is_accepted(text: str) -> None:
     assert cron(f" {text.replace(' ', '  ')} ") == text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 13 *", "* * * 0 *", "* * * * 8", "5-1 * * * *",
      "*/0 * * * *", "1,,2 * * * *", "@daily", "* * * * * *", "? * * * *", "* * L * *", "* 1-sun * * *", "* * * sun *",
@@ -245,8 +246,8 @@ def test_update_sends_only_the_given_fields() -> None:
     assert server.bodies[1] == {"format": "HTML", "started_at": "2026-11-17T00:00:00Z", "cron_expr": "0 6 * * *"}
 
 
-@pytest.mark.parametrize(
-    ("options", "asked", "words"),
+@for_each(
+    "options, asked, words",
     [
         ({}, 0, "no setting of the report was given"),
         ({"range": "SOON"}, 0, "--range 'SOON'"),
@@ -260,9 +261,7 @@ def test_invalid_update_is_refused(options: dict[str, Any], asked: int, words: s
     assert len(server.asked) == asked
 
 
-@pytest.mark.parametrize(
-    "answer", [httpx.Response(500), httpx.Response(503), httpx.Response(201), httpx.Response(201, text="<html>")]
-)
+@for_each("answer", [httpx.Response(500), httpx.Response(503), httpx.Response(201), httpx.Response(201, text="<html>")])
 def test_creating_a_report_is_not_retried(answer: httpx.Response) -> None:
     """The report may have been created, so the hint says how to check."""
     server = Server(answer)

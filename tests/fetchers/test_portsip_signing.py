@@ -20,6 +20,7 @@ from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.settings import PortsipSettings
 from cdrctl.fetchers.portsip.sign_in import CLIENT_ID
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .portsip_kit import GOOD, OK, Server, failure, page, refused, row, run
 from .test_portsip import SETTINGS, USER, sample, window
@@ -111,7 +112,7 @@ def test_sign_in_with_a_second_factor_is_refused() -> None:
     assert "session-token" not in str(vars(error))
 
 
-@pytest.mark.parametrize("body", [{}, [], {"access_token": ""}, {"access_token": 7}])
+@for_each("body", [{}, [], {"access_token": ""}, {"access_token": 7}])
 def test_sign_in_response_without_a_token_is_an_error(body: Any) -> None:
     refused(Server(httpx.Response(200, json=body)), ProviderError, settings=USER)
 
@@ -122,8 +123,8 @@ def test_failing_sign_in_is_a_temporary_error() -> None:
     assert set(server.lines) == {"POST /auth/sign_in"}
 
 
-@pytest.mark.parametrize("way", ["auth", "oauth", "login"])
-@pytest.mark.parametrize("accepted", [True, False])
+@for_each("way", ["auth", "oauth", "login"])
+@for_each("accepted", [True, False])
 def test_token_is_renewed_shortly_before_it_expires(way: str, accepted: bool) -> None:  # noqa: FBT001
     """It uses the method that worked with the newest refresh token, or the password if that is refused."""
     clock = HandClock()

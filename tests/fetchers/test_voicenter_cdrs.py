@@ -12,6 +12,7 @@ from cdrctl.fetchers.voicenter.columns import fold
 from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import common
+from tests.support.products import for_each
 
 from .voicenter_records_kit import one, push
 
@@ -34,14 +35,14 @@ EXPECTED_DIRECTIONS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "direction"), EXPECTED_DIRECTIONS.items())
+@for_each("kind, direction", EXPECTED_DIRECTIONS.items())
 def test_direction_by_type_in_any_spelling(kind: str, direction: str) -> None:
     for spelt in (kind, kind.upper(), kind.replace(" ", ""), kind.replace(" ", "  ").lower(), f" {kind} "):
         assert one(Type=spelt)["direction"] == direction
         assert push(type=spelt)["direction"] == direction
 
 
-@pytest.mark.parametrize(("number", "kind"), TYPES.items())
+@for_each("number, kind", TYPES.items())
 def test_direction_by_number_alone(number: int, kind: str) -> None:
     for spelt in (number, str(number)):
         assert one(CdrType=spelt)["direction"] == EXPECTED_DIRECTIONS[kind]
@@ -74,7 +75,7 @@ EXPECTED_OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize(("status", "outcome"), EXPECTED_OUTCOMES.items())
+@for_each("status, outcome", EXPECTED_OUTCOMES.items())
 def test_outcome_by_status_in_any_spelling(status: str, outcome: str) -> None:
     for spelt in (status, status.lower(), status.title(), f" {status} ", f"{status[:2]} {status[2:]}"):
         for cdr in (one(DialStatus=spelt, Type="Incoming Call"), push(status=spelt, type="Incoming Call")):
@@ -85,8 +86,8 @@ def test_outcome_by_status_in_any_spelling(status: str, outcome: str) -> None:
     assert len(OUTCOMES) == len(EXPECTED_OUTCOMES) - 2
 
 
-@pytest.mark.parametrize("fields", [{"Type": "VoiceMail"}, {"CdrType": 11}, {"Type": "voice mail", "CdrType": 11}])
-@pytest.mark.parametrize("status", ["ANSWER", "VOICEMAIL", "NOANSWER", ""])
+@for_each("fields", [{"Type": "VoiceMail"}, {"CdrType": 11}, {"Type": "voice mail", "CdrType": 11}])
+@for_each("status", ["ANSWER", "VOICEMAIL", "NOANSWER", ""])
 def test_a_call_that_a_voicemail_box_took_is_answered(status: str, fields: dict[str, Any]) -> None:
     """`answered` is the network's answer, and the outcome is voicemail."""
     cdr = one(DialStatus=status, Duration=9, RingTime=3, **fields)
@@ -113,8 +114,8 @@ def test_voicemail_overrides_the_status_of_a_notification() -> None:
     assert (cdr["outcome"], cdr["answered"]) == ("voicemail", True)
 
 
-@pytest.mark.parametrize("epoch", [0, "0", "", None])
-@pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "1970-01-01T00:00:00Z", "", None])
+@for_each("epoch", [0, "0", "", None])
+@for_each("date", ["0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "1970-01-01T00:00:00Z", "", None])
 def test_a_placeholder_time_is_not_a_start(date: str | None, epoch: Any) -> None:
     cdr = one(Date=date, DateEpoch=epoch, Type="Incoming Call", DialStatus="ANSWER", Duration=3, RingTime=1)
     assert (cdr["start_time"], cdr["answer_time"], cdr["end_time"]) == (None, None, None)
@@ -153,8 +154,8 @@ def test_direction_of_a_notification() -> None:
     assert [cdr[name] for name in ("dialed_number", "to_number", "from_name", "to_name")] == ["3", "2", "A", "B"]
 
 
-@pytest.mark.parametrize(
-    ("is_answer", "status", "answered", "outcome"),
+@for_each(
+    "is_answer, status, answered, outcome",
     [
         (1, "ANSWER", True, "answered"),
         ("1", None, True, "answered"),
@@ -176,8 +177,8 @@ def test_outcome_of_a_notification(
     assert (cdr["answer_time"] is not None) is (answered is True)
 
 
-@pytest.mark.parametrize(
-    ("fields", "ring", "talk", "total"),
+@for_each(
+    "fields, ring, talk, total",
     [
         ({"type": "Queue", "duration": 50, "seconds_waiting_in_queue": 20, "IVR": []}, None, 30, 50),
         ({"type": "Queue", "duration": 50, "seconds_waiting_in_queue": 20}, None, 50, 50),

@@ -15,6 +15,7 @@ from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError,
 from cdrctl.fetchers import check_access
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.records.events import Event, Gap
+from tests.support.products import for_each
 
 from .voicenter_kit import DATA, DAY, SECRET, Host, Voicenter, error, record, reply, s, sample, words
 
@@ -64,9 +65,9 @@ def test_after_the_first_error_1_requests_are_five_seconds_apart(pace: int | Non
     assert all(later - earlier >= 5 for earlier, later in pairwise(arrivals[2:]))
 
 
-@pytest.mark.parametrize("status", [200, 401, 403, 404])
-@pytest.mark.parametrize(
-    ("body", "kind", "message", "hint"),
+@for_each("status", [200, 401, 403, 404])
+@for_each(
+    "body, kind, message, hint",
     [
         ("constructed_error_2.json", SignInError, "does not accept this code or token", "create a new one"),
         ("constructed_error_4.json", AddressError, "your address 203.0.113.9 is not authorised", "Authorized IPs"),
@@ -98,8 +99,8 @@ def test_error_3_for_the_shortest_window_is_a_gap() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "said"),
+@for_each(
+    "answer, kind, said",
     [
         (httpx.Response(401, json={"message": "weekly usage limit"}), SignInError, "weekly usage limit"),
         (httpx.Response(403, text="no"), SignInError, "no"),

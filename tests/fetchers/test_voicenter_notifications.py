@@ -16,6 +16,7 @@ from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.records.events import Event, Note, Page
 from cdrctl.records.schemas import native, raw
+from tests.support.products import for_each
 
 from .voicenter_kit import DATA
 from .voicenter_records_kit import commons, push
@@ -37,7 +38,7 @@ def plain(*records: Any, **how: Any) -> bytes:
     return "\n".join(json.dumps(one, ensure_ascii=False, **how) for one in records).encode()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content",
     [
         plain(A, B),
@@ -61,13 +62,13 @@ def test_file_may_be_an_object_a_list_or_several_objects(content: bytes) -> None
     assert read(content) == [A, B]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n", b"[]", b"[\n]\n"])
+@for_each("content", [b"", b"\n", b" \r\n\t\n", b"[]", b"[\n]\n"])
 def test_a_file_without_notifications(content: bytes) -> None:
     assert read(content) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "line", "why"),
+@for_each(
+    "content, line, why",
     [
         (plain(A) + b"\nnonsense\n", 2, ": another character found where"),
         (plain(A) + b'\n{"ivruniqueid": "b"', 2, ""),
@@ -200,7 +201,7 @@ def test_keys_may_be_in_any_letter_case(spell: Any) -> None:
     assert (cdr["from_number"], cdr["call_id"], cdr["answered"]) == ("0720000001", "a", True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "ai_data",
     [
         None,

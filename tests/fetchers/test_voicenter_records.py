@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given, settings as tried, strategies as st
 
 from cdrctl.fetchers.voicenter import PROVIDER
@@ -14,6 +13,7 @@ from cdrctl.fetchers.voicenter.columns import NOTIFIED, identity, notification_i
 from cdrctl.fetchers.voicenter.zone import start
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import native
+from tests.support.products import for_each
 
 from .voicenter_kit import DATA, sample
 from .voicenter_records_kit import commons, one, warned
@@ -258,8 +258,8 @@ def test_values_of_the_call_log() -> None:
     assert row["extra"] == {"brand_new": 1}
 
 
-@pytest.mark.parametrize(
-    ("agorot", "money"),
+@for_each(
+    "agorot, money",
     [
         (0, "0.00"),
         (7, "0.07"),
@@ -286,8 +286,8 @@ def test_a_missing_value_is_null() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("raw_value", "expected"), [(True, True), (0, False), ("1", True), ("no", False), ("FALSE", False), ("Yes", True)]
+@for_each(
+    "raw_value, expected", [(True, True), (0, False), ("1", True), ("no", False), ("FALSE", False), ("Yes", True)]
 )
 def test_booleans_are_read_in_all_spellings(raw_value: Any, expected: bool) -> None:  # noqa: FBT001
     assert natives([{"RecordExpect": raw_value}])[0]["record_expect"] is expected
@@ -296,8 +296,8 @@ def test_booleans_are_read_in_all_spellings(raw_value: Any, expected: bool) -> N
 # Times and identity
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
+@for_each(
+    "fields, expected",
     [
         ({"Date": "2026-11-18T09:00:00Z"}, "2026-11-18T09:00:00+00:00"),
         ({"date": "2026-11-18T09:00:00Z"}, "2026-11-18T09:00:00+00:00"),
@@ -317,7 +317,7 @@ def test_start_of_a_call_is_read_in_all_forms(fields: dict[str, Any], expected: 
     assert commons([fields])[0]["start_time"] == found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@pytest.mark.parametrize("fields", [{}, {"Date": ""}, {"Date": "yesterday"}, {"Date": 5}, {"DateEpoch": "x"}])
+@for_each("fields", [{}, {"Date": ""}, {"Date": "yesterday"}, {"Date": 5}, {"DateEpoch": "x"}])
 def test_an_unreadable_start_is_null(fields: dict[str, Any]) -> None:
     assert start(fields) is None
 

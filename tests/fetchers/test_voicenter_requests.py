@@ -16,6 +16,7 @@ from cdrctl.fetchers.voicenter.columns import COLUMNS
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.records.schemas import common
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .voicenter_kit import DAY, SECRET, Rule, Voicenter, error, record, reply, s, sample, words
 
@@ -117,15 +118,15 @@ def test_options_become_search_keys() -> None:
     }
 
 
-@pytest.mark.parametrize("criteria", ["Account", "Hierarchical", "Department", "User"])
+@for_each("criteria", ["Account", "Hierarchical", "Department", "User"])
 def test_identity_criteria(criteria: str) -> None:
     voicenter = Voicenter()
     voicenter.fetch(identity=criteria)
     assert voicenter.bodies[0]["search"]["IdentityCriteria"] == criteria
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
+@for_each(
+    "options, said",
     [
         ({"phone": ("SIPSIP",)}, "'SIPSIP' is not a telephone number"),
         ({"phone": ("",)}, "is not a telephone number"),

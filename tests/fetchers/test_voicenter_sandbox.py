@@ -24,6 +24,7 @@ from cdrctl.records.events import Page
 from cdrctl.records.schemas import common, native, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .voicenter_kit import OPTIONS
 
@@ -212,8 +213,8 @@ def test_windows_tile_at_any_cut(cuts: list[int], bounds: str, generation: str) 
         assert made.tally.gaps == []
 
 
-@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 55])
-@pytest.mark.parametrize("over_cap", ["counters", "error3"])
+@for_each("count", [0, 1, 9, 10, 11, 55])
+@for_each("over_cap", ["counters", "error3"])
 def test_every_record_comes_around_the_most_of_a_response(count: int, over_cap: str) -> None:
     since, until = NOW - timedelta(hours=6), NOW - timedelta(hours=4)
     with world({"cap": "10", "over_cap": over_cap}, exchange=Exchange(calls=uniform(count, since, until))) as made:

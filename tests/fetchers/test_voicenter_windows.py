@@ -12,12 +12,13 @@ from hypothesis import given, settings as tried, strategies as st
 
 from cdrctl.export.rows import Tally
 from cdrctl.fetchers.voicenter import PROVIDER
+from tests.support.products import for_each
 
 from .voicenter_kit import DAY, Host, Voicenter, record, reply, s, sample
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "asked"),
+@for_each(
+    "since, until, asked",
     [
         (s(0), s(86_400), [("17T23:59:59", "19T00:00:00")]),
         (s(0), s(86_401), [("17T23:59:59", "19T00:00:00"), ("18T23:59:59", "19T00:01:00")]),
@@ -56,9 +57,9 @@ def truth(host: Host, since: datetime, until: datetime) -> list[str]:
     return sorted(f"c{n}" for n, at in enumerate(host.starts) if since <= s(at) < until)
 
 
-@pytest.mark.parametrize("over", ["counters", "error3"])
-@pytest.mark.parametrize("closed", [True, False])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 50])
+@for_each("over", ["counters", "error3"])
+@for_each("closed", [True, False])
+@for_each("count", [0, 1, 2, 3, 4, 50])
 def test_every_record_comes_once(over: Literal["counters", "error3"], closed: bool, count: int) -> None:  # noqa: FBT001
     """With every kind of bounds and every sign of a full response, and numbers around the most of a response."""
     host = Host([61 * n for n in range(count)], over=over, closed=closed)
@@ -95,9 +96,9 @@ def test_windows_tile_at_any_cut(
         assert halves[0][1].gaps or halves[1][1].gaps
 
 
-@pytest.mark.parametrize("over", ["counters", "error3"])
-@pytest.mark.parametrize("closed", [True, False])
-@pytest.mark.parametrize("minute_is_whole", [True, False])
+@for_each("over", ["counters", "error3"])
+@for_each("closed", [True, False])
+@for_each("minute_is_whole", [True, False])
 def test_windows_tile_on_a_host_that_counts_in_minutes(
     over: Literal["counters", "error3"],
     closed: bool,  # noqa: FBT001

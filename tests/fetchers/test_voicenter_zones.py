@@ -30,7 +30,7 @@ from cdrctl.records.events import Event, Gap, Note
 from cdrctl.records.schemas import native
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window, rfc3339
-from tests.support.products import pairwise_product
+from tests.support.products import for_each, pairwise_product
 
 from .voicenter_kit import OPTIONS as NO_TAIL
 
@@ -143,9 +143,9 @@ def test_export_has_the_calls_of_the_window_with_every_selection_and_zone(
         assert len(whole) > 60
 
 
-@pytest.mark.parametrize("request_zone", ["utc", "israel"])
-@pytest.mark.parametrize("window_on", ["start", "end", "saved"])
-@pytest.mark.parametrize("dates", [{"date": "z"}, {"date": "blank", "date_zone": "israel"}], ids=["z", "epoch"])
+@for_each("request_zone", ["utc", "israel"])
+@for_each("window_on", ["start", "end", "saved"])
+@for_each("dates", [{"date": "z"}, {"date": "blank", "date_zone": "israel"}], ids=["z", "epoch"])
 def test_service_that_reads_requests_in_israels_time_loses_no_record(
     dates: dict[str, str], window_on: str, request_zone: str
 ) -> None:
@@ -177,8 +177,8 @@ def test_detected_zone_gets_one_note_and_a_setting_saves_the_request(zone: str) 
         assert len(made.sandbox.requests) == asked - 2
 
 
-@pytest.mark.parametrize("zone", ["utc", "israel"])
-@pytest.mark.parametrize("window_on", ["start", "end"])
+@for_each("zone", ["utc", "israel"])
+@for_each("window_on", ["start", "end"])
 def test_zone_is_detected_from_calls_around_the_window(window_on: str, zone: str) -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     since = datetime(2026, 11, 20, 14, tzinfo=UTC)

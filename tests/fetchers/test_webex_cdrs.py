@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.columns import COLUMNS
 from cdrctl.fetchers.webex.common import common_cdr
@@ -13,6 +11,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import common as common_schema
+from tests.support.products import for_each
 
 from .webex_kit import sample
 
@@ -223,8 +222,8 @@ def test_real_record_of_2026_is_a_failed_call() -> None:
 # The common CDR, rule by rule
 
 
-@pytest.mark.parametrize(
-    ("direction", "more", "expected"),
+@for_each(
+    "direction, more, expected",
     [
         ("ORIGINATING", {"Call type": "SIP_ENTERPRISE"}, "internal"),
         ("ORIGINATING", {"Call type": "SIP_ENTERPRISE", "Inbound trunk": "T", "Calling number": "+1"}, "internal"),
@@ -321,13 +320,13 @@ OUTCOMES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("record", "outcome"), OUTCOMES)
+@for_each("record, outcome", OUTCOMES)
 def test_outcome_of_a_leg_is_that_of_the_first_matching_rule(record: dict[str, Any], outcome: str) -> None:
     assert in_common(record)["outcome"] == outcome
 
 
-@pytest.mark.parametrize(
-    ("reason", "number"),
+@for_each(
+    "reason, number",
     [
         *(("UnassignedNumber", 1), ("NoRouteToDestination", 3), ("UserBusy", 17), ("NoUserResponse", 18)),
         *(("NoAnswer", 19), ("NoAnswerFromUser", 19), ("UserAbsent", 20), ("CallRejected", 21)),
@@ -346,16 +345,16 @@ def test_normal_is_normal_clearing_only_for_answered_calls() -> None:
     assert "cause_q850" not in in_common({**NO, **NORMAL})
 
 
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
-@pytest.mark.parametrize("direction", ["ORIGINATING", "TERMINATING"])
+@for_each("column", COLUMNS)
+@for_each("direction", ["ORIGINATING", "TERMINATING"])
 def test_value_of_another_type_does_not_end_the_export(direction: str, column: Column) -> None:
     """Values of the wrong type are exported unchanged."""
     leg = dict.fromkeys((column.name for column in COLUMNS), None) | {"direction": direction}
     assert common_cdr(leg | {column.name: {"odd": [1]}})["outcome"] == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("record", "name", "value"),
+@for_each(
+    "record, name, value",
     [
         ({"Report ID": "r", "Network call ID": "n", "Correlation ID": "c"}, "call_id", "c"),
         ({"Report ID": "r", "Network call ID": "n", "Correlation ID": ""}, "call_id", "n"),
@@ -410,8 +409,8 @@ def test_source_of_a_value_of_the_common_cdr(record: dict[str, Any], name: str, 
     assert in_common(record).get(name) == value
 
 
-@pytest.mark.parametrize(
-    ("start_text", "end_text", "seconds"),
+@for_each(
+    "start_text, end_text, seconds",
     [
         ("2026-11-18T17:00:00.001Z", "2026-11-18T17:00:02.000Z", 1),
         ("2026-11-18T17:00:00.000Z", "2026-11-18T17:00:02.999Z", 2),

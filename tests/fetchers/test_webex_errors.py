@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.products import for_each
+
 from .webex_kit import NOW, TRACKING, Webex, answer, exchange, h, ids, record, words
 
 MEANINGS = [
@@ -34,8 +36,8 @@ MEANINGS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "said"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
-@pytest.mark.parametrize("shape", ["of this API", "general", "header"])
+@for_each("status, code, said", [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
+@for_each("shape", ["of this API", "general", "header"])
 def test_an_error_has_the_services_message_and_the_tracking_id(
     status: int, code: int, said: list[str], shape: str
 ) -> None:

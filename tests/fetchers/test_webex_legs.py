@@ -16,6 +16,7 @@ from cdrctl.fetchers.webex.legs_of_call import DAY, JOINS, NAMES, LegSearch
 from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .test_webex_sandbox import NOW, Process, world
 from .webex_kit import h, record
@@ -104,7 +105,7 @@ def leg(name: str, hours: float, **ids: str) -> dict[str, Any]:
     return record(name, h(hours)) | {key.replace("_", " "): value for key, value in ids.items()}
 
 
-@pytest.mark.parametrize("group", sorted(JOINS))
+@for_each("group", sorted(JOINS))
 def test_equal_ids_join_legs_under_any_keys_of_a_group(group: str) -> None:
     for one in JOINS[group]:
         for other in JOINS[group]:
@@ -121,7 +122,7 @@ def test_local_call_id_repeated_days_later_is_another_call() -> None:
     assert found(records, "1:0") == ["a", "b"]  # the id is that of both
 
 
-@pytest.mark.parametrize("nothing", ["", "NA", "N/A", "0" * 32, None])
+@for_each("nothing", ["", "NA", "N/A", "0" * 32, None])
 def test_placeholders_for_ids_join_no_legs(nothing: Any) -> None:
     records = [{**leg("a", 1), "Interaction ID": nothing}, {**leg("b", 1), "Interaction ID": nothing}]
     assert found(records, "a") == ["a"]

@@ -15,6 +15,7 @@ from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.records.events import Event, Gap
 from cdrctl.records.schemas import raw
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .webex_kit import ELSEWHERE, EU, TRACKING, US, Webex, answer, exchange, h, ids, link_to, nothing, record, words
 
@@ -49,7 +50,7 @@ LINKS = {
 }
 
 
-@pytest.mark.parametrize("link", LINKS.values(), ids=list(LINKS))
+@for_each("link", LINKS.values(), ids=list(LINKS))
 def test_a_next_link_is_found_in_every_form_and_followed_byte_for_byte(link: str) -> None:
     webex = Webex(answer(record("a", h(1)), link=link), answer(record("b", h(2))))
     assert ids(webex.fetch()) == ["a", "b"]
@@ -67,8 +68,8 @@ RELATIVE = {
 }
 
 
-@pytest.mark.parametrize("form", ['<{}>; rel="next"', "<{}>;REL=NEXT", '<<{}>;rel="next">'])
-@pytest.mark.parametrize(("link", "url"), RELATIVE.items())
+@for_each("form", ['<{}>; rel="next"', "<{}>;REL=NEXT", '<<{}>;rel="next">'])
+@for_each("link, url", RELATIVE.items())
 def test_a_relative_next_link_is_resolved_against_the_page_it_came_with(link: str, url: str, form: str) -> None:
     """RFC 3986, section 5.2; RFC 8288, section 3.1."""
     webex = Webex(answer(record("a", h(1)), link=form.format(link)), answer(record("b", h(2))))
@@ -94,7 +95,7 @@ def test_two_link_headers_are_one_list() -> None:
     assert ids(webex.fetch()) == ["b"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "link",
     [
         f'<{NEXT}>; rel="prev"',
@@ -120,7 +121,7 @@ def test_a_page_without_records_does_not_end_a_window_that_goes_on(page: dict[st
     assert webex.pages == ["", "2", "3"]
 
 
-@pytest.mark.parametrize("body", [{}, {"records": []}, [], {"items": None}, {"items": {}}, {"items": ["x"]}])
+@for_each("body", [{}, {"records": []}, [], {"items": None}, {"items": {}}, {"items": ["x"]}])
 def test_a_last_page_of_another_shape_is_an_error(body: Any) -> None:
     error = Webex(httpx.Response(200, json=body)).fails()
     assert isinstance(error, ProviderError)
@@ -232,7 +233,7 @@ def test_the_largest_total_of_a_window_counts_and_the_next_window_begins_anew() 
     assert webex.pages == ["", "2", "3", ""]
 
 
-@pytest.mark.parametrize("total", ["many", "", "2x", "-2", "9999999999999999999999"])
+@for_each("total", ["many", "", "2x", "-2", "9999999999999999999999"])
 def test_an_invalid_total_is_ignored(total: str) -> None:
     link = f'<{US}/cdr_feed?totalCount={total}&startTimeForNextFetch=2>; rel="next"'
     pieces = Webex(answer(record("a", h(1)), link=link), answer()).fetch()
@@ -333,8 +334,8 @@ def test_a_timeout_at_the_smallest_page_size_is_temporary() -> None:
     assert TRACKING in words(error)
 
 
-@pytest.mark.parametrize("status", [423, 429])
-@pytest.mark.parametrize(("header", "least", "most"), [("", 60, 61), ("5", 5, 6), ("800", 800, 801)])
+@for_each("status", [423, 429])
+@for_each("header, least, most", [("", 60, 61), ("5", 5, 6), ("800", 800, 801)])
 def test_retry_waits_as_long_as_the_service_asks(status: int, header: str, least: float, most: float) -> None:
     """Without `Retry-After` the wait is a minute."""
     busy = httpx.Response(status, json={"message": "x"}, headers={"Retry-After": header} if header else {})

@@ -11,6 +11,7 @@ from cdrctl.fetchers.webex.columns import COLUMNS, identity, start
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import native
 from cdrctl.windows import rfc3339
+from tests.support.products import for_each
 
 from .webex_kit import sample
 
@@ -58,7 +59,7 @@ def test_there_is_a_column_for_every_key_in_wire_order_under_its_name() -> None:
     assert known[87:] == [("report_group", "Report group"), ("user_id", "User ID")]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "reason",
     [
         *("ExecutiveForward", "ExecutiveAssistantInitiateCall", "ExecutiveAssistantDivert"),
@@ -141,8 +142,8 @@ def test_every_value_has_the_type_of_its_column() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("key", "name"),
+@for_each(
+    "key, name",
     [
         ("Duration", "duration"),
         ("Ring duration", "ring_duration"),
@@ -158,7 +159,7 @@ def test_numbers_are_read_from_numbers_and_from_text(key: str, name: str) -> Non
     assert warnings == []
 
 
-@pytest.mark.parametrize(("raw", "value"), [("true", True), ("false", False), (True, True), ("", None)])
+@for_each("raw, value", [("true", True), ("false", False), (True, True), ("", None)])
 def test_answered_is_always_a_boolean(raw: Any, value: Any) -> None:
     [row], _ = read({"Answered": raw})
     assert row["answered"] is value
@@ -187,7 +188,7 @@ def test_a_record_of_2025_lacks_the_newer_columns_only() -> None:
     assert row["hold_duration"] is None
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@for_each("name", SAMPLES)
 def test_every_value_of_the_samples_has_a_column(name: str) -> None:
     rows, warnings = read(*sample(name)["items"])
     assert warnings == []
@@ -201,7 +202,7 @@ def test_identity_of_a_record_is_its_report_id() -> None:
     assert identity({"Report ID": "r", "User": "A"}) == identity({"Report Id": "r", "User": "B"}) == "r"
 
 
-@pytest.mark.parametrize("empty", [{}, {"Report ID": ""}, {"Report ID": None}, {"Report ID": {"odd": 1}}])
+@for_each("empty", [{}, {"Report ID": ""}, {"Report ID": None}, {"Report ID": {"odd": 1}}])
 def test_the_identity_of_a_record_without_an_id_is_its_content(empty: dict[str, Any]) -> None:
     one, same, other = ({**empty, "User": "A", "n": 1}, {"n": 1, "User": "A", **empty}, {**empty, "User": "B", "n": 1})
     assert identity(one) == identity(same)
@@ -213,8 +214,8 @@ def test_legs_of_one_call_are_different_records() -> None:
     assert len({identity(leg) for leg in legs}) == 4
 
 
-@pytest.mark.parametrize(
-    ("record", "text"),
+@for_each(
+    "record, text",
     [
         ({"Start time": "2026-11-18T01:00:00.120Z", "Report time": "2026-11-18T02:00:00.000Z"}, "01:00:00.120Z"),
         ({"start Time": "2026-11-18 01:00:00.12"}, "01:00:00.120Z"),

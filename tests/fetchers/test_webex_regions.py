@@ -8,6 +8,7 @@ import pytest
 from cdrctl.errors import ConfigurationError, ProviderError
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.fetchers.webex.sign_in import allows_url
+from tests.support.products import for_each
 
 from .webex_kit import ELSEWHERE, EU, TRACKING, Webex, answer, exchange, h, ids, link_to, record, words
 
@@ -41,7 +42,7 @@ def test_a_region_named_in_a_later_window_after_a_move_is_an_error() -> None:
     assert len(webex.requests) == 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     "base_url",
     [
         ELSEWHERE,
@@ -49,7 +50,7 @@ def test_a_region_named_in_a_later_window_after_a_move_is_an_error() -> None:
         "https://evil-webexapis.com/v1",
     ],
 )
-@pytest.mark.parametrize("wording", ["wrong region, older wording", "wrong region, newer wording"])
+@for_each("wording", ["wrong region, older wording", "wrong region, newer wording"])
 def test_a_region_is_reported_and_not_followed_from_another_base_url(base_url: str, wording: str) -> None:
     """The token must not go to a host that the user did not choose."""
     webex = Webex(exchange(wording), base_url=base_url)
@@ -61,8 +62,8 @@ def test_a_region_is_reported_and_not_followed_from_another_base_url(base_url: s
     assert len(webex.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "host"),
+@for_each(
+    "text, host",
     [
         ("Please use analytics-calling-in.webexapis.com.", "analytics-calling-in.webexapis.com"),
         ("go to https://analytics-calling-au.webexapis.com/v1/cdr_feed", "analytics-calling-au.webexapis.com"),
@@ -96,7 +97,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("host", FOREIGN)
+@for_each("host", FOREIGN)
 def test_a_host_that_only_looks_like_the_service_gets_no_request(host: str) -> None:
     webex = Webex(answer(body={"message": f"Please use {host}"}, status=451))
     error = webex.fails()
@@ -104,7 +105,7 @@ def test_a_host_that_only_looks_like_the_service_gets_no_request(host: str) -> N
     assert len(webex.requests) == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     "link",
     [
         *(f"https://{host}/v1/cdr_feed" for host in FOREIGN),

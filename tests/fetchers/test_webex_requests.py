@@ -14,6 +14,7 @@ from cdrctl.fetchers import Query
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.columns import COLUMNS
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .webex_kit import DAY, MS, NOW, US, Webex, answer, h, link_to, words
 
@@ -49,8 +50,8 @@ def test_the_slash_at_the_end_of_base_url_is_not_doubled() -> None:
     assert webex.requests[0].url.path == "/v1/cdr_feed"
 
 
-@pytest.mark.parametrize(
-    ("call", "since", "until", "hours"),
+@for_each(
+    "call, since, until, hours",
     [
         ("cdrs", h(0), h(24), 12),
         ("cdrs", h(0), h(24) + timedelta(microseconds=1), 12),

@@ -18,7 +18,7 @@ from cdrctl.http import Client, Clock
 from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
-from tests.support.products import pairwise_product
+from tests.support.products import for_each, pairwise_product
 
 from .webex_kit import h
 
@@ -134,8 +134,8 @@ def test_windows_tile_wherever_they_are_cut(call: str, filtered: str, bounds: st
             assert sorted(there.ids(since, cut, call) + there.ids(cut, until, call)) == whole
 
 
-@pytest.mark.parametrize("bounds", BOUNDS)
-@pytest.mark.parametrize("filtered", ["start", "end"])
+@for_each("bounds", BOUNDS)
+@for_each("filtered", ["start", "end"])
 def test_call_at_an_edge_is_in_one_window(filtered: str, bounds: str) -> None:
     """Edges are those of the window, and those between two requests."""
     since, until, tick = h(-48, on=NOW), h(-24, on=NOW), timedelta(milliseconds=1)
@@ -151,8 +151,8 @@ def test_call_at_an_edge_is_in_one_window(filtered: str, bounds: str) -> None:
         assert there.tally.gaps == []
 
 
-@pytest.mark.parametrize("empty", ["404", "200", "204"])
-@pytest.mark.parametrize("call", ["cdrs", "stream"])
+@for_each("empty", ["404", "200", "204"])
+@for_each("call", ["cdrs", "stream"])
 def test_an_empty_window_is_empty(empty: str, call: str) -> None:
     with world({"empty": empty}, Exchange(calls=[])) as there:
         assert there.ids(h(-9, on=NOW), h(-1, on=NOW), call) == []
@@ -208,15 +208,15 @@ def test_refresh_token_renews_expired_tokens(rotate: str) -> None:
         assert [request.status for request in there.sandbox.requests].count(401) == 1
 
 
-@pytest.mark.parametrize(
-    ("switches", "kind", "words"),
+@for_each(
+    "switches, kind, words",
     [
         ({"scope": "missing"}, RightsError, "may not read call history"),
         ({"region": "451_please_use"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
         ({"region": "451_url"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
     ],
 )
-@pytest.mark.parametrize("shape", ["cdr", "general"])
+@for_each("shape", ["cdr", "general"])
 def test_refusal_is_an_error_with_its_tracking_id(
     switches: dict[str, str], kind: type[CdrctlError], words: str, shape: str
 ) -> None:

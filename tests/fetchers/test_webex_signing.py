@@ -20,6 +20,7 @@ from cdrctl.fetchers.webex.sign_in import SCOPE, request_token
 from cdrctl.http import Answer, Request, Token
 from cdrctl.http.oauth import Attempt
 from cdrctl.windows import Window
+from tests.support.products import for_each
 
 from .webex_kit import DAY, NOW, TRACKING, Webex, answer, exchange, h, ids, link_to, nothing, record, words
 
@@ -122,8 +123,8 @@ def test_another_token_url_is_used_alone() -> None:
     assert [request.url.host for request in webex.requests] == ["login.example.net", "analytics-calling.webexapis.com"]
 
 
-@pytest.mark.parametrize("name", ["token_url", "authorize_url"])
-@pytest.mark.parametrize(
+@for_each("name", ["token_url", "authorize_url"])
+@for_each(
     "url",
     [
         *("http://webexapis.com/v1/access_token", "webexapis.com/v1/access_token", "ftp://x/y"),
@@ -146,7 +147,7 @@ def test_expiry_of_a_token_counts_from_before_its_request() -> None:
     assert token == Token({"Authorization": "Bearer A"}, NOW + timedelta(days=14), "REFRESH-1")
 
 
-@pytest.mark.parametrize("seconds", [None, "soon", 0, -5, 10**12])
+@for_each("seconds", [None, "soon", 0, -5, 10**12])
 def test_implausible_expiry_is_ignored(seconds: Any) -> None:
     """The token is used until it is refused."""
     assert talk(WebexSettings(**REFRESH), None, access_token="A", expires_in=seconds).expires is None
@@ -267,7 +268,7 @@ def test_refused_refresh_token_is_an_error_without_secrets(status: int) -> None:
     assert len(webex.requests) == 1
 
 
-@pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": 7}, []])
+@for_each("body", [{}, {"access_token": ""}, {"access_token": 7}, []])
 def test_sign_in_response_without_a_token_is_an_error(body: Any) -> None:
     webex = Webex(httpx.Response(200, json=body), **REFRESH)
     assert isinstance(webex.fails(), SignInError)
@@ -313,8 +314,8 @@ def test_a_code_becomes_a_token_that_can_be_renewed() -> None:
     assert exchanged(200, {**body, "scope": None}).refresh_token == "R"
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "message"),
+@for_each(
+    "status, body, kind, message",
     [
         (401, {"message": "no"}, SignInError, "client_id or client_secret was not accepted"),
         (400, {"message": "no"}, SignInError, "the sign-in in the browser was not accepted"),

@@ -10,6 +10,7 @@ import pytest
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.records.events import Note
+from tests.support.products import for_each
 
 from .webex_kit import ELSEWHERE, MS, NOW, Webex, answer, h, record, stamp, words
 
@@ -139,7 +140,7 @@ FALSE_PROOFS = {
 }
 
 
-@pytest.mark.parametrize("records", FALSE_PROOFS.values(), ids=list(FALSE_PROOFS))
+@for_each("records", FALSE_PROOFS.values(), ids=list(FALSE_PROOFS))
 def test_other_calls_are_no_proof_and_save_no_request(records: list[dict[str, Any]]) -> None:
     webex = Webex(answer(*records), answer(record("z", h(12), h(30))))
     webex.fetch(h(0), h(12) - 2 * MS, longest_call=timedelta(hours=6))

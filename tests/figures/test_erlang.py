@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.figures.erlang import agents_for, erlang_b, erlang_c, served_within, trunks_for
+from tests.support.products import for_each
 from tests.support.runner import run
 
 
@@ -49,7 +50,7 @@ def test_size_prints_both() -> None:
     assert "agents: 14 " in ran.out
 
 
-@pytest.mark.parametrize(
+@for_each(
     "words",
     [
         ["--erlang", "10"],

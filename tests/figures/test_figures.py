@@ -12,6 +12,7 @@ from cdrctl.errors import UsageError
 from cdrctl.figures.definitions import NAMES, REFUSED, explain, figure
 from cdrctl.figures.engine import Calls, Measured, open_calls
 from cdrctl.figures.groups import read_keys
+from tests.support.products import for_each
 
 PARAMETERS = {
     "threshold": 20,
@@ -71,8 +72,8 @@ def measured(calls: Calls, name: str, by: str | None = None, untold: dict[str, s
     return list(calls.measure(figure(name), read_keys(by), PARAMETERS, untold or {}))
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "numerator", "denominator"),
+@for_each(
+    "name, value, numerator, denominator",
     [
         ("calls", "12", "12", None),
         ("answered", "5", "5", None),
@@ -173,7 +174,7 @@ def test_no_calls_have_no_quotients() -> None:
         assert found.why
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_each_figure_has_a_definition_a_source_and_a_statement_that_runs(calls: Calls, name: str) -> None:
     one = figure(name)
     assert one.definition.endswith(".")
@@ -184,13 +185,13 @@ def test_each_figure_has_a_definition_a_source_and_a_statement_that_runs(calls: 
     assert calls._connection.execute(statement).fetchall()
 
 
-@pytest.mark.parametrize("name", [*REFUSED, "asrr", "", "calls;"])
+@for_each("name", [*REFUSED, "asrr", "", "calls;"])
 def test_a_figure_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         figure(name)
 
 
-@pytest.mark.parametrize("by", ["", "minute", "day,day", "outcome; DROP TABLE all_calls"])
+@for_each("by", ["", "minute", "day,day", "outcome; DROP TABLE all_calls"])
 def test_keys_that_do_not_exist_are_refused(by: str) -> None:
     with pytest.raises(UsageError):
         read_keys(by)

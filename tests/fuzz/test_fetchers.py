@@ -35,6 +35,7 @@ from tests.fuzz.anything import (
     words_of,
 )
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 DATA = Path(__file__).parents[1] / "data"
 LONGEST_DOCUMENT = 6000
@@ -159,8 +160,8 @@ def test_kazoo_descendant_may_have_invalid_unicode_in_its_id() -> None:
     fetched("kazoo", "cdrs", descendants, nothing, options={"descendants": True})
 
 
-@pytest.mark.parametrize("digits", [20, 400])
-@pytest.mark.parametrize("kind", ["day", "minute"])
+@for_each("digits", [20, 400])
+@for_each("kind", ["day", "minute"])
 def test_reset_of_a_callgear_limit_may_be_in_the_far_future(kind: str, digits: int) -> None:
     limits = {f"{kind}_reset": 10**digits}
     data = {"mnemonic": "limit_exceeded", "params": {"limit_type": kind}, "metadata": {"limits": limits}}
@@ -208,9 +209,7 @@ def test_queue_of_thousands_of_digits_is_refused() -> None:
         voicenter.search.search_criteria({"type": ["9" * 5000]})
 
 
-@pytest.mark.parametrize(
-    ("name", "call"), [("webex", "cdrs"), ("callgear", "legs"), ("kazoo", "cdrs"), ("kazoo", "interactions")]
-)
+@for_each("name, call", [("webex", "cdrs"), ("callgear", "legs"), ("kazoo", "cdrs"), ("kazoo", "interactions")])
 def test_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
     with pytest.raises(UsageError):
         fetched(name, call, {}, options={"longest_call": "9999999d"})
@@ -232,7 +231,7 @@ def test_region_is_searched_in_the_beginning_of_a_body_only() -> None:
     assert time.process_time() - began < 5
 
 
-@pytest.mark.parametrize(
+@for_each(
     "link",
     [
         '<https://a/b>; rel="next"',

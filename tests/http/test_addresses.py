@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cdrctl.http.addresses import address, in_clear, is_loopback
+from tests.support.products import for_each
 
 
-@pytest.mark.parametrize(
-    ("typed", "parsed"),
+@for_each(
+    "typed, parsed",
     [
         ("HTTPS://PBX.Example:8887/API", "https://pbx.example:8887/API"),
         ("https://pbx.example:/api", "https://pbx.example/api"),
@@ -31,8 +32,8 @@ def test_scheme_and_host_are_the_same_in_any_case_and_alphabet(typed: str, parse
     assert address(parsed) == parsed
 
 
-@pytest.mark.parametrize(
-    ("typed", "part"),
+@for_each(
+    "typed, part",
     [
         *((f"https://pbx.example:{port}/", "port") for port in ("99999", "0", "-1", "x", "\uff18\uff10", "9" * 5000)),
         *(("https://pbx.example/api?key=hush", "query"), ("https://pbx.example/api#hush", "fragment")),
@@ -73,13 +74,13 @@ def test_an_accepted_url_means_the_same_to_every_parser(typed: str) -> None:
     assert address(url) == url
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.1.2", "[::1]"])
+@for_each("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.1.2", "[::1]"])
 def test_this_machine_is_loopback(host: str) -> None:
     assert is_loopback(f"http://{host}:8000/v2")
     assert not in_clear(f"HTTP://{host}:8000/v2")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "host",
     [
         *("localhost.example.net", "127.0.0.1.example.net", "127.example.net", "10.0.0.1", "[::2]"),

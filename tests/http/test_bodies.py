@@ -21,6 +21,7 @@ from hypothesis import given, strategies as st
 from cdrctl.errors import ProviderError, TemporaryError
 from cdrctl.http import Request, bodies, exchange
 from cdrctl.http.bodies import MEBIBYTE
+from tests.support.products import for_each
 from tests.support.wires import answering, client, ok, serving, talking
 
 
@@ -39,8 +40,8 @@ def test_compressed_bodies_are_decoded(coding: str, pack: Any) -> None:
         acme.close()
 
 
-@pytest.mark.parametrize(
-    ("content", "value"),
+@for_each(
+    "content, value",
     [
         (b'"\\ud83d"', "\ud83d"),
         (b'{"a":"\\udc00x","b":1}', {"a": "\udc00x", "b": 1}),
@@ -100,7 +101,7 @@ def test_an_endless_body_is_refused_at_once(times: int) -> None:
     assert len(server.heard) == 1
 
 
-@pytest.mark.parametrize("length", ["1000000000000", "9" * 400, "²", "-1", "+2", "2, 2"])
+@for_each("length", ["1000000000000", "9" * 400, "²", "-1", "+2", "2, 2"])
 def test_a_false_content_length_takes_no_memory(length: str) -> None:
     said = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode()
     with serving(ok(b"{}")) as server:  # modules loaded for the first request of a process do not count
@@ -161,7 +162,7 @@ def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
     assert peak < 8 * MEBIBYTE
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content",
     [
         b'{"items":[]}',

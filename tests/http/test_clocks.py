@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import httpx
-import pytest
 
 from tests.support.clock import NOON, HandClock
+from tests.support.products import for_each
 from tests.support.wires import answering, client
 
 
@@ -23,8 +23,8 @@ def dated(date: str, **headers: str) -> httpx.Response:
     return httpx.Response(200, headers={"Date": date, **more}, content=b"{}")
 
 
-@pytest.mark.parametrize(
-    ("off", "words"),
+@for_each(
+    "off, words",
     [
         (timedelta(seconds=119), None),
         (-timedelta(seconds=119), None),
@@ -50,7 +50,7 @@ def test_a_wrong_clock_gives_one_warning(off: timedelta, words: str | None) -> N
         assert f"this machine's clock is {words}" in text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         httpx.Response(200, content=b"{}"),

@@ -8,6 +8,7 @@ import pytest
 
 from cdrctl.errors import SignInError
 from cdrctl.http.oauth import Attempt, StrangerError, begin, checked, code_in, page, pasted, port_of, with_port
+from tests.support.products import for_each
 
 URI = "http://127.0.0.1:8765/callback"
 ATTEMPT = Attempt(URI, "the-state", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
@@ -36,14 +37,12 @@ def test_the_authorization_url_is_escaped_and_lacks_the_verifier() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "uri", [URI, "http://localhost:9/", "http://localhost/callback", "https://apps.example.com/back"]
-)
+@for_each("uri", [URI, "http://localhost:9/", "http://localhost/callback", "https://apps.example.com/back"])
 def test_a_redirect_uri_may_be_on_loopback_or_https(uri: str) -> None:
     assert checked(uri) == uri
 
 
-@pytest.mark.parametrize(
+@for_each(
     "uri",
     [
         "http://example.com/callback",
@@ -73,7 +72,7 @@ def test_the_code_is_accepted_with_the_right_state() -> None:
     assert code_in("code=a%2Bb&state=the-state", ATTEMPT) == "a+b"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "query",
     [
         "",
@@ -92,8 +91,8 @@ def test_any_response_with_another_state_is_refused(query: str) -> None:
         code_in(query, ATTEMPT)
 
 
-@pytest.mark.parametrize(
-    ("query", "said", "hint"),
+@for_each(
+    "query, said, hint",
     [
         (
             "error=access_denied&error_description=No+thanks",
@@ -120,7 +119,7 @@ def test_a_response_without_exactly_one_code_is_an_error(query: str) -> None:
         code_in(f"{query}&state=the-state", ATTEMPT)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [f"{URI}?code=abc&state=the-state", f" {URI}?state=the-state&code=abc#_=_ \n", "?code=abc&state=the-state", "abc"],
 )
@@ -132,9 +131,7 @@ def test_a_code_that_ends_in_equals_signs_is_a_code() -> None:
     assert pasted("YWJj==", ATTEMPT) == "YWJj=="
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "a b", "a\x1bb", f"{URI}/more?code=abc&state=the-state", "https://x/?code=a"]
-)
+@for_each("text", ["", " ", "a b", "a\x1bb", f"{URI}/more?code=abc&state=the-state", "https://x/?code=a"])
 def test_other_pasted_text_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match=r".+") as caught:
         pasted(text, ATTEMPT)

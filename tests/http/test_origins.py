@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.http import same_origin
 from cdrctl.http.urls import host_of
+from tests.support.products import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://good.example",
@@ -23,7 +23,7 @@ def test_the_same_origin_in_other_spelling(url: str) -> None:
     assert same_origin("https://good.example/v1", url)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "http://good.example/",

@@ -8,6 +8,7 @@ import pytest
 
 from cdrctl.errors import ProviderError
 from cdrctl.http import Answer, RepeatedKeyError, by_key, by_link, by_offset
+from tests.support.products import for_each
 from tests.support.wires import an_answer
 
 
@@ -91,8 +92,8 @@ TOTALS = {
 }
 
 
-@pytest.mark.parametrize("total", TOTALS)
-@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 20, 23, 100])
+@for_each("total", TOTALS)
+@for_each("rows", [0, 1, 9, 10, 11, 20, 23, 100])
 def test_no_total_ends_paging_after_a_full_page(rows: int, total: str) -> None:
     """All rows are returned once and in order, whatever total the provider sends."""
     pages, asked = offsets(TOTALS[total], rows, 10)
@@ -100,7 +101,7 @@ def test_no_total_ends_paging_after_a_full_page(rows: int, total: str) -> None:
     assert len(asked) <= rows // 10 + 2
 
 
-@pytest.mark.parametrize("total", ["right", "absent", "zero", "half", "shrinking"])
+@for_each("total", ["right", "absent", "zero", "half", "shrinking"])
 def test_a_provider_may_send_fewer_rows_than_requested(total: str) -> None:
     """A short page is the last one only if the total is reached. A wrong total is lower than the rows received."""
     pages, _ = offsets(TOTALS[total], 23, 10, most=4)

@@ -12,6 +12,7 @@ import pytest
 
 from cdrctl.http.ping import event_url, ping, ping_url
 from tests.support.checks import Checks, checks
+from tests.support.products import for_each
 
 URL = "https://hc-ping.com/0b5e7c2d"
 
@@ -22,8 +23,8 @@ def service() -> Iterator[Checks]:
         yield running
 
 
-@pytest.mark.parametrize(
-    ("url", "event", "expected"),
+@for_each(
+    "url, event, expected",
     [
         (URL, "start", f"{URL}/start"),
         (URL, "success", URL),
@@ -38,7 +39,7 @@ def test_the_event_is_the_end_of_the_path(url: str, event: str, expected: str) -
     assert event_url(ping_url(url), event) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         *("http://hc-ping.com/0b5e7c2d", "ftp://hc-ping.com/x", "hc-ping.com/0b5e7c2d", "https://", "file:///etc/x"),

@@ -17,6 +17,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignIn
 from cdrctl.http import Answer, RateLimit, Request, RetryPolicy, Schedule
 from cdrctl.http.retry import TRIES, retry_after
 from tests.support.clock import NOON, HandClock
+from tests.support.products import for_each
 from tests.support.wires import RESET, SILENCE, an_answer, answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b'{"items":[1]}')
@@ -36,7 +37,7 @@ BROKEN: dict[str, bytes] = {
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.mark.parametrize("what", BROKEN)
+@for_each("what", BROKEN)
 def test_a_broken_response_is_retried(what: str) -> None:
     clock = HandClock()
     with serving(BROKEN[what], BAD_GATEWAY, ok(b'{"items":[7]}')) as server:
@@ -46,7 +47,7 @@ def test_a_broken_response_is_retried(what: str) -> None:
     assert (len(server.heard), acme.requests, len(clock.waits)) == (3, 3, 2)
 
 
-@pytest.mark.parametrize("what", BROKEN)
+@for_each("what", BROKEN)
 def test_a_response_that_stays_broken_is_a_temporary_error(what: str) -> None:
     clock = HandClock()
     with serving(BROKEN[what]) as server:
@@ -105,14 +106,14 @@ def test_an_invalid_host_name_is_a_configuration_error() -> None:
     assert acme.requests == 1
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+@for_each("status", [408, 425, 429, 500, 502, 503, 504])
 def test_a_busy_status_is_retried(status: int) -> None:
     transport, asked = answering(httpx.Response(status), GOOD)
     assert client(transport=transport).get("/x").body == {"items": [1]}
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("status", [300, 302, 307, 400, 403, 404, 409, 410, 423, 451, 501])
+@for_each("status", [300, 302, 307, 400, 403, 404, 409, 410, 423, 451, 501])
 def test_other_statuses_are_not_retried(status: int) -> None:
     transport, asked = answering(httpx.Response(status, json={"message": "their words"}), GOOD)
     with pytest.raises(CdrctlError) as caught:
@@ -207,8 +208,8 @@ def test_an_interruption_passes_through() -> None:
     assert clock.waits == []
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
+@for_each(
+    "header, seconds",
     [
         ("7", 7),
         ("0", 0),
@@ -241,9 +242,7 @@ def test_an_invalid_retry_after_is_not_an_error(header: str, date: str) -> None:
     assert seconds is None or seconds >= 0
 
 
-@pytest.mark.parametrize(
-    ("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("301", 301.5), ("899.5", 1.0), ("900", 900), ("-1", 1.0)]
-)
+@for_each("asked_for, waited", [("7", 7.5), ("0", 0.5), ("301", 301.5), ("899.5", 1.0), ("900", 900), ("-1", 1.0)])
 def test_retry_after_is_kept_within_max_wait(asked_for: str, waited: float) -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(429, headers={"Retry-After": asked_for}), GOOD)
@@ -254,8 +253,8 @@ def test_retry_after_is_kept_within_max_wait(asked_for: str, waited: float) -> N
 DAY_LATER = "2026-11-21T12:00:01Z"
 
 
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("asked", ["86400", "Sat, 21 Nov 2026 12:00:00 GMT", "901"])
+@for_each("status", [429, 503])
+@for_each("asked", ["86400", "Sat, 21 Nov 2026 12:00:00 GMT", "901"])
 def test_a_retry_after_longer_than_max_wait_ends_at_once_and_names_the_time(status: int, asked: str) -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(status, headers={"Retry-After": asked}), GOOD)
@@ -277,8 +276,8 @@ def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
     assert len(heard) == 1
 
 
-@pytest.mark.parametrize("minutes", [1, 10, 15, 60])
-@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+@for_each("minutes", [1, 10, 15, 60])
+@for_each("status", [408, 425, 429, 502, 503, 504])
 def test_a_busy_server_is_retried_for_max_wait_and_not_longer(status: int, minutes: int) -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(status))
@@ -405,8 +404,8 @@ def test_an_error_without_a_schedule_is_retried_a_few_times() -> None:
     assert len(asked) == TRIES
 
 
-@pytest.mark.parametrize(
-    ("answer", "attempts"),
+@for_each(
+    "answer, attempts",
     [(httpx.Response(429), 3), (httpx.Response(503), 1), (httpx.Response(200), 1), (httpx.ConnectError("gone"), 1)],
     ids=["429", "503", "no-body", "no-connection"],
 )

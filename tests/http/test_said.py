@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.http import beginning, error_of, said
+from tests.support.products import for_each
 from tests.support.wires import an_answer
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
+@for_each(
+    "body, words",
     [
         ({"errorCode": 404, "message": "No CDRs", "trackingId": "T1"}, "No CDRs (tracking id T1)"),
         ({"message": "no", "errors": [{"description": "bad max"}], "trackingId": "T"}, "no bad max (tracking id T)"),

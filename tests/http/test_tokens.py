@@ -19,6 +19,7 @@ from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.http import Answer, Client, Request, Token, said
 from cdrctl.profiles.tokens import TokenFile, token_file
 from tests.support.clock import NOON, HandClock
+from tests.support.products import for_each
 from tests.support.wires import client
 
 
@@ -123,7 +124,7 @@ def test_a_refused_request_without_a_token_renews_none() -> None:
     assert provider.seen == ["renew r0", "/v1/public "]
 
 
-@pytest.mark.parametrize("life", [None, 0, -5, 1, 30, 61, 10**8])
+@for_each("life", [None, 0, -5, 1, 30, 61, 10**8])
 def test_a_token_of_any_lifetime_serves_several_requests(life: int | None) -> None:
     provider = Provider(life=life)
     one = acme(provider)
@@ -242,7 +243,7 @@ def test_a_token_can_be_read_back_from_its_plain_values(expires: datetime | None
     assert Token.from_plain(token.plain()) == token
 
 
-@pytest.mark.parametrize(
+@for_each(
     "kept",
     [
         {},

@@ -11,12 +11,13 @@ import pytest
 
 from cdrctl.errors import ConfigurationError, ProviderError
 from cdrctl.http import Answer, Request, Token, by_link
+from tests.support.products import for_each
 from tests.support.wires import answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b"{}")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://evil.example/v1/x",
@@ -84,7 +85,7 @@ def test_a_page_link_to_another_host_ends_the_pages() -> None:
     assert [request.url.host for request in asked] == ["cdr.example"]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@for_each("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(status: int) -> None:
     head = f"HTTP/1.1 {status} Moved\r\nContent-Length: 0\r\nLocation: "
     with serving() as other:

@@ -20,10 +20,11 @@ from cdrctl.errors import ConfigurationError
 from cdrctl.http import Request, connections, exchange, failures
 from cdrctl.http.bodies import MEBIBYTE, body_buffer
 from cdrctl.http.workers import idle_worker, idle_workers, release_buffers
+from tests.support.products import for_each
 from tests.support.wires import client, ok, serving, talking
 
 
-@pytest.mark.parametrize(
+@for_each(
     "target",
     [
         "/v1/cdr_feed?endTime=2026-11-18T12:00:00.000Z&startTimeForNextFetch=2026-11-18T09:30:00.000Z&orgId=a,b==",

@@ -28,6 +28,7 @@ from tests.profiles.kit import (
     read,
     redacted_texts,
 )
+from tests.support.products import for_each
 
 LINES = st.sampled_from(
     [
@@ -151,7 +152,7 @@ def test_a_command_gets_no_secret_of_other_profiles(tmp_path: Path) -> None:
     assert for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
 
 
-@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])
+@for_each("one, other", [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])
 def test_values_of_different_toml_types_differ(one: object, other: object) -> None:
     assert not equal_values(one, other)
     assert equal_values(one, one)

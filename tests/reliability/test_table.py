@@ -21,7 +21,7 @@ from tests.reliability.page_faults import PAGE_FAULTS, Document, PageFault
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
 from tests.reliability.way_faults import RECORD_FAULTS, WAY_FAULTS
 from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
-from tests.support.products import thinned
+from tests.support.products import for_each, thinned
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE, CALLS = 5, 15
@@ -250,7 +250,7 @@ def test_reliability_document_has_the_tables() -> None:
     assert all(f"def {fault.test}(" in damaged for fault in RECORD_FAULTS)
 
 
-@pytest.mark.parametrize("fault", GUARDED, ids=name_of)
+@for_each("fault", GUARDED)
 def test_every_test_that_a_table_names_exists(fault: Guarded) -> None:
     assert fault.tests
     assert fault.providers == ALL or set(fault.providers.split(", ")) <= set(PROVIDERS)

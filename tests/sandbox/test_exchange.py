@@ -12,6 +12,7 @@ import pytest
 
 from cdrctl.sandbox import Call, Exchange, straddlers, uniform
 from cdrctl.sandbox.exchange.clock import digest, instant, milliseconds
+from tests.support.products import for_each
 
 from .clients import at
 
@@ -117,7 +118,7 @@ def test_numbers_are_in_ranges_reserved_for_fiction() -> None:
     assert [number for number in numbers if not allowed.fullmatch(number)] == []
 
 
-@pytest.mark.parametrize("n", [0, 1, 49, 50, 51, 1000])
+@for_each("n", [0, 1, 49, 50, 51, 1000])
 def test_uniform_makes_exactly_n_calls_in_the_window(n: int) -> None:
     since, until = at("2026-09-01T10:00"), at("2026-09-01T11:00")
     exchange = Exchange(calls=uniform(n, since, until, legs=2))

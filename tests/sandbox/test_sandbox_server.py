@@ -20,6 +20,7 @@ from cdrctl.sandbox import PROVIDERS, Exchange, Sandbox, known_switches, parse_s
 from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
 from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .clients import KazooClient, WebexClient, at
 from .conftest import BUSY, EXCHANGE, Starter
@@ -235,8 +236,8 @@ def test_switches_are_parsed_from_text() -> None:
     assert parse_switches([]) == {}
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@for_each(
+    "text, said",
     [
         ("webex.color=blue", "empty_page, .*error_shape"),
         ("webex.link=sideways", "plain, doc"),

@@ -7,11 +7,10 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from cdrctl.sandbox import PROVIDERS, Call, Exchange
 from cdrctl.sandbox.exchange.truth import truth_of
 from cdrctl.sandbox.truth import record_ids, records_of
+from tests.support.products import for_each
 from tests.support.runner import run
 
 SINCE, UNTIL = datetime(2026, 10, 29, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
@@ -53,7 +52,7 @@ def test_plain_calls_are_those_of_earlier_versions() -> None:
     assert hashlib.sha256(told.encode()).hexdigest()[:16] == "3ef7ed1b64fed3f6"
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@for_each("provider", PROVIDERS)
 def test_lost_records_are_in_no_provider(provider: str) -> None:
     calls = [call for call in Exchange(1, stories="hard").calls(SINCE, UNTIL) if truth_of(call).lost]
     assert calls

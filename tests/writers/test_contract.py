@@ -22,6 +22,7 @@ from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import Column, Kind
 from cdrctl.records.schemas import KEY_COLUMN, Schema
 from cdrctl.writers import ENTRY_POINTS, FORMATS, is_binary, is_database, load, takes_raw
+from tests.support.products import for_each
 
 from .examples import LOOK, RAW
 
@@ -66,7 +67,7 @@ def write(name: str, pages: Any, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_a_writer_is_a_function_of_four_arguments(name: str) -> None:
     assert list(inspect.signature(load(name)).parameters)[:3] == ["schema", "pages", "out"]
     assert len(inspect.signature(load(name)).parameters) == 4

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from cdrctl.writers.values import text_of
+from tests.support.products import for_each
 
 from .examples import nasty_text, pages_of, schema, whole, written
 
@@ -32,13 +33,13 @@ def test_an_export_without_records_has_a_header(pages: list[list[Any]]) -> None:
     assert written("csv", schema("id", "name"), pages) == b"id,name\n"
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+4930123456", "-1", "@SUM(A1)", " x", "a b", "'", ";", "\x00", "#", "\t"])
+@for_each("formula", ["=1+1", "+4930123456", "-1", "@SUM(A1)", " x", "a b", "'", ";", "\x00", "#", "\t"])
 def test_values_are_quoted_only_if_necessary(formula: str) -> None:
     assert written("csv", schema("a", "b"), [[[formula, "x"]]]) == b"a,b\n" + formula.encode() + b",x\n"
 
 
-@pytest.mark.parametrize(
-    ("value", "cell"),
+@for_each(
+    "value, cell",
     [("a,b", '"a,b"'), ('"', '""""'), ("a\nb", '"a\nb"'), ("a\rb", '"a\rb"'), ("\r\n", '"\r\n"'), ('"x"', '"""x"""')],
 )
 def test_separators_quotes_and_line_ends_are_quoted(value: str, cell: str) -> None:

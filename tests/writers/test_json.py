@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.writers.values import json_of, plain_json_of
+from tests.support.products import for_each
 
 from .examples import RAW, nasty_text, pages_of, schema, values, written
 
@@ -58,8 +59,8 @@ def test_whole_surrogate_pairs_are_written_as_utf_8() -> None:
     assert written("jsonl", schema("a"), [[["\U0001f600"]]]) == '{"a":"\U0001f600"}\n'.encode()
 
 
-@pytest.mark.parametrize("beside", ["x", "\ud800"])
-@pytest.mark.parametrize(("number", "word"), [("inf", "Infinity"), ("-inf", "-Infinity"), ("nan", "NaN")])
+@for_each("beside", ["x", "\ud800"])
+@for_each("number, word", [("inf", "Infinity"), ("-inf", "-Infinity"), ("nan", "NaN")])
 def test_numbers_that_json_lacks_are_strings(number: str, word: str, beside: str) -> None:
     line = written("jsonl", schema("a", "b"), [[[[float(number)], beside]]])
     assert json.loads(line, parse_constant=pytest.fail) == {"a": [word], "b": beside}

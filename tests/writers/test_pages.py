@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from cdrctl.errors import UsageError
 from cdrctl.records.batches import RowBatch
 from cdrctl.writers import RenderOptions, load, takes_raw
+from tests.support.products import for_each
 
 from .examples import LOOK, RAW, nasty_text, schema, values, written
 
@@ -36,7 +37,7 @@ class Recorder(io.BytesIO):
         return super().write(data)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_a_page_is_written_before_the_next_is_requested(name: str) -> None:
     events: list[str] = []
 
@@ -51,7 +52,7 @@ def test_a_page_is_written_before_the_next_is_requested(name: str) -> None:
     assert events[5:] in ([], ["write"])  # the end of an array
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_an_error_before_the_first_page_leaves_the_output_empty(name: str) -> None:
     class Offline:
         def __iter__(self) -> Iterator[list[Any]]:
@@ -63,7 +64,7 @@ def test_an_error_before_the_first_page_leaves_the_output_empty(name: str) -> No
     assert out.getvalue() == b""
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_a_writer_changes_no_row(name: str) -> None:
     pages = copy.deepcopy(PAGES)
     written(name, FORM, pages)
@@ -76,13 +77,13 @@ def test_a_writer_prints_nothing(name: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "json"])
+@for_each("name", ["csv", "tsv", "jsonl", "json"])
 def test_the_paging_of_records_does_not_change_the_output(name: str) -> None:
     rows = [row for page in PAGES for row in page]
     assert written(name, FORM, PAGES) == written(name, FORM, [rows])
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_raw_records_are_written_or_refused(name: str) -> None:
     if takes_raw(name):
         assert b'{"Key With Blanks":[1,null]}' in written(name, RAW, [[{"Key With Blanks": [1, None]}]])

@@ -6,6 +6,7 @@ import pytest
 
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.writers import FORMATS, format_of, is_binary, is_database, load, takes_raw
+from tests.support.products import for_each
 
 from .examples import schema, written
 
@@ -27,7 +28,7 @@ def test_the_documented_formats_are_built_in() -> None:
     assert FORMATS == ("csv", "tsv", "jsonl", "json", "table", "parquet", "xlsx", "sqlite", "duckdb")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_a_format_is_the_write_function_of_its_module(name: str) -> None:
     assert load(name).__module__ == f"cdrctl.writers.{name}"
 
@@ -59,8 +60,8 @@ except ConfigurationError as error:
     assert done.stdout.endswith(f"|pip install 'cdrctl[{name}]'")
 
 
-@pytest.mark.parametrize(
-    ("path", "name"),
+@for_each(
+    "path, name",
     [
         ("calls.parquet", "parquet"),
         ("calls.xlsx", "xlsx"),
@@ -96,7 +97,7 @@ def test_an_extension_selects_a_format(path: str, name: str | None) -> None:
     assert format_of(path) == name
 
 
-@pytest.mark.parametrize("path", ["calls.log", "report.csv.zst", "x.xls", "calls.2026-11-19", "c.csv.gz.gz", "a.table"])
+@for_each("path", ["calls.log", "report.csv.zst", "x.xls", "calls.2026-11-19", "c.csv.gz.gz", "a.table"])
 def test_an_unknown_extension_is_refused_with_the_known_ones(path: str) -> None:
     """JSON Lines in a file with another extension would surprise the program that opens it."""
     with pytest.raises(UsageError, match="no format has the ending") as caught:

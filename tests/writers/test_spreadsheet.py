@@ -18,6 +18,7 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from cdrctl.writers.values import text_of
+from tests.support.products import for_each
 from tests.support.runner import run
 
 from .examples import LOOK, nasty_text, schema, values, whole, written
@@ -30,7 +31,7 @@ MARKS = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\ufef
 UNSEEN = CONTROLS + MARKS + "".join(map(chr, range(0x2060, 0x206A)))
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 
-each_form = pytest.mark.parametrize("form", SEPARATORS)
+each_form = for_each("form", SEPARATORS)
 
 HARMLESS = [
     *("", "Zoë 田中", "0049301234567", "97231234567", "a=b", "a+b", "1-2", "me@example.com", "'=1+1", "#x", "{}"),
@@ -73,7 +74,7 @@ def dangerous(cell: str) -> bool:
 
 
 @each_form
-@pytest.mark.parametrize("value", FORMULAS, ids=ascii)
+@for_each("value", FORMULAS)
 def test_a_formula_is_text_behind_an_apostrophe(form: str, value: str) -> None:
     assert cells(form, "x", value) == ["x", f"'{value}"]
     assert cells(form, value, "x") == [f"'{value}", "x"]
@@ -86,13 +87,13 @@ def test_a_formula_after_an_invisible_character_is_text_too(form: str) -> None:
 
 
 @each_form
-@pytest.mark.parametrize("value", HARMLESS, ids=ascii)
+@for_each("value", HARMLESS)
 def test_other_text_is_unchanged(form: str, value: str) -> None:
     assert cells(form, "x", value) == ["x", value]
 
 
 @each_form
-@pytest.mark.parametrize("value", [-5, -1.25, 0, 7, True, None, ["a", -5], {"a": "b"}], ids=repr)
+@for_each("value", [-5, -1.25, 0, 7, True, None, ["a", -5], {"a": "b"}])
 def test_numbers_and_lists_are_unchanged(form: str, value: Any) -> None:
     assert cells(form, "x", value) == ["x", text_of(value)]
 
@@ -103,8 +104,8 @@ def test_a_telephone_number_keeps_its_plus() -> None:
     assert cells("csv", "x", "97231234567") == ["x", "97231234567"]
 
 
-@pytest.mark.parametrize(
-    ("form", "value", "cell"),
+@for_each(
+    "form, value, cell",
     [
         ("csv", "x;=1+1", "x;'=1+1"),
         ("csv", "x; =1+1", "x;' =1+1"),
@@ -122,20 +123,19 @@ def test_a_telephone_number_keeps_its_plus() -> None:
         ("tsv", "x\t=1+1", "x\t=1+1"),  # the tab is written as a backslash and a t
         ("tsv", '"x', "'\"x"),  # the quote would enclose the cells after it
     ],
-    ids=ascii,
 )
 def test_a_formula_after_another_separator_is_text_too(form: str, value: str, cell: str) -> None:
     assert cells(form, "x", value) == ["x", cell]
 
 
 @each_form
-@pytest.mark.parametrize("value", FORMULAS, ids=ascii)
+@for_each("value", FORMULAS)
 def test_spreadsheet_safe_is_off_by_default(form: str, value: str) -> None:
     assert cells(form, "x", value, look=LOOK) == ["x", value]
 
 
 @each_form
-@pytest.mark.parametrize("pages", [[], [[]], [[["1", "2"]]]], ids=["no pages", "no records", "a record"])
+@for_each("pages", [[], [[]], [[["1", "2"]]]], ids=["no pages", "no records", "a record"])
 def test_column_names_are_protected_too(form: str, pages: list[list[list[Any]]]) -> None:
     text = written(form, schema("=cmd", "plain"), pages, SAFE).decode()
     assert rows(form, text)[0] == ["'=cmd", "plain"]
@@ -152,7 +152,7 @@ anything = st.one_of(signs, nasty_text, values)
 pages_of_three = st.lists(st.lists(st.lists(anything, min_size=3, max_size=3), max_size=4), max_size=3)
 
 
-@each_form
+@pytest.mark.parametrize("form", SEPARATORS)
 @given(pages=pages_of_three)
 def test_every_formula_and_nothing_else_gets_an_apostrophe(form: str, pages: list[list[list[Any]]]) -> None:
     text = written(form, schema("a", "b", "c"), pages, SAFE).decode()

@@ -14,6 +14,7 @@ from cdrctl.records.columns import Kind
 from cdrctl.records.common import Outcome
 from cdrctl.writers import RenderOptions
 from cdrctl.writers.table import columns_that_fit, fit_widths
+from tests.support.products import for_each
 
 from .examples import BERLIN, LOOK, nasty_text, schema, values, written
 
@@ -151,13 +152,13 @@ def test_without_times_no_zone_is_named() -> None:
     assert written("table", schema("name"), [[["Ada"]]]).decode().startswith("name\n")
 
 
-@pytest.mark.parametrize("value", ["[red]x[/]", "[/]", ":smile:", "[link=http://x]y[/link]", "\\[x]", "'a' 1 True"])
+@for_each("value", ["[red]x[/]", "[/]", ":smile:", "[link=http://x]y[/link]", "\\[x]", "'a' 1 True"])
 def test_markup_and_emoji_codes_are_plain_text(value: str) -> None:
     look = replace(LOOK, color=True)
     assert written("table", schema("a"), [[[value]]], look).decode().splitlines()[-1] == value
 
 
-@pytest.mark.parametrize("character", HOSTILE, ids=ascii)
+@for_each("character", HOSTILE)
 def test_control_characters_are_shown_as_dots(character: str) -> None:
     value = f"a{character}b"
     assert written("table", schema("name"), [[[value]]]).decode().splitlines()[-1] == "a·b"
@@ -195,7 +196,7 @@ def test_the_environment_does_not_change_the_width(monkeypatch: pytest.MonkeyPat
     assert table(narrow) == before
 
 
-@pytest.mark.parametrize("width", [0, -1, 1, 19])
+@for_each("width", [0, -1, 1, 19])
 def test_an_unknown_width_gives_a_narrow_table(width: int) -> None:
     assert table(replace(LOOK, width=width)) == table(replace(LOOK, width=20))
 
@@ -274,8 +275,8 @@ def test_a_narrow_table_shows_the_most_important_columns() -> None:
     assert columns_that_fit([10, 50, 5], 40, in_order=True) == [0]
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
+@for_each(
+    "value, shown",
     [
         *((0, "0:00"), (7, "0:07"), (59, "0:59"), (60, "1:00"), (243, "4:03"), (3599, "59:59"), (3600, "1:00:00")),
         *((3723, "1:02:03"), (360_000, "100:00:00"), (-5, "-0:05"), (-3723, "-1:02:03"), (None, "-")),

@@ -14,6 +14,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.schemas import Schema
 from cdrctl.writers import RenderOptions
 from cdrctl.writers.template import fields_of, parse_template, write
+from tests.support.products import for_each
 
 SCHEMA = Schema((Column("name", "n"), Column("a.b", "x")), lambda _page: ())
 
@@ -34,9 +35,7 @@ def test_escapes_are_replaced_as_in_a_shell() -> None:
     assert lines(r"{name}\t{name}\n\\{name}\x", [["n", None]]) == "n\tn\n\\n\\x\n"
 
 
-@pytest.mark.parametrize(
-    "template", ["{", "}", "{}", "{ }", "{0!r}", "{name!s}", "{name:d}", "{name:{a.b}}", "{a:x>9999}"]
-)
+@for_each("template", ["{", "}", "{}", "{ }", "{0!r}", "{name!s}", "{name:d}", "{name:{a.b}}", "{a:x>9999}"])
 def test_an_invalid_template_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match="--template"):
         parse_template(template)

@@ -19,6 +19,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import rfc3339
 from cdrctl.writers.times import to_zone
+from tests.support.products import for_each
 from tests.support.runner import run
 
 SCHEMA = Schema((Column("at", "at", "time"), Column("name", "name")), lambda _page: ())
@@ -96,7 +97,7 @@ def test_a_workbook_has_local_times_and_names_the_zone_above_them(tmp_path: Path
         assert start == (truth[str(record)] + timedelta(hours=1)).replace(tzinfo=None, microsecond=0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "words",
     [
         ("--times", "locla"),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 
 from cdrctl.writers.values import text_of
+from tests.support.products import for_each
 
 from .examples import pages_of, schema, whole, written
 
@@ -22,8 +23,8 @@ def test_an_export_without_records_has_a_header(pages: list[list[Any]]) -> None:
     assert written("tsv", schema("id", "name"), pages) == b"id\tname\n"
 
 
-@pytest.mark.parametrize(
-    ("value", "cell"),
+@for_each(
+    "value, cell",
     [("a\tb", r"a\tb"), ("a\nb", r"a\nb"), ("a\rb", r"a\rb"), ("a\\b", r"a\\b"), ("\\t", r"\\t"), ('"', '"')],
 )
 def test_tabs_line_ends_and_backslashes_are_escaped(value: str, cell: str) -> None:

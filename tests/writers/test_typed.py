@@ -26,6 +26,7 @@ from cdrctl.records.schemas import EXTRA_COLUMN, KEY_COLUMN, Schema
 from cdrctl.writers import load
 from cdrctl.writers.typed import fitter, typed_columns
 from cdrctl.writers.values import json_of, text_of, utf8
+from tests.support.products import for_each
 
 from .examples import LOOK, nasty_text, values
 
@@ -42,8 +43,8 @@ def one(kind: Kind, value: Any) -> tuple[Any, Any]:
     return found, extra and json.loads(extra)
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
+@for_each(
+    "kind, value",
     [
         ("text", "Ada"),
         ("integer", -(2**63)),
@@ -63,8 +64,8 @@ def test_values_of_the_type_are_kept(kind: Kind, value: Any) -> None:
     assert (found, type(found), extra) == (value, type(value), None)
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
+@for_each(
+    "kind, value",
     [
         ("integer", 2**63),
         ("integer", -(2**63) - 1),
@@ -93,8 +94,8 @@ def test_values_of_another_type_are_in_extra(kind: Kind, value: Any) -> None:
     assert one(kind, value) == (None, {"it": value})
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "found"),
+@for_each(
+    "kind, value, found",
     [
         ("money", "+1", "1.000000000000000000"),
         ("money", ".5", "0.500000000000000000"),

@@ -24,6 +24,7 @@ from cdrctl.records.common import COMMON
 from cdrctl.records.schemas import Schema
 from cdrctl.writers import load, xlsx
 from cdrctl.writers.values import text_of, utf8
+from tests.support.products import for_each
 from tests.support.runner import run
 
 from .examples import LOOK, nasty_text, schema, written
@@ -38,7 +39,7 @@ def one(kind: Any, value: Any) -> Any:
     return cells(schema("it", kinds={"it": kind}), [["" if value is None else value]])[1][0]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["=1+1", "=cmd|' /C calc'!A0", "+49 30 1", "-1", "@SUM(A1)", "{=1}", "007", "1e5", "https://example.com", " a "],
 )
@@ -82,8 +83,8 @@ def test_times_outside_the_range_of_spreadsheets_are_text(kind: str, value: str)
     assert (one(kind, value).value, one(kind, value).data_type) == (value, "s")
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "number"),
+@for_each(
+    "kind, value, number",
     [("money", "0.0100", 0.01), ("money", "-12.5", -12.5), ("seconds", 86_400, 86_400), ("integer", 10**14, 10**14)],
 )
 def test_numbers_are_number_cells(kind: str, value: Any, number: float) -> None:
@@ -91,8 +92,8 @@ def test_numbers_are_number_cells(kind: str, value: Any, number: float) -> None:
     assert (cell.value, cell.data_type) == (number, "n")
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
+@for_each(
+    "kind, value",
     [
         ("money", "1234567890123456.1"),
         ("money", "n/a"),

@@ -19,6 +19,7 @@ from tests.sandbox.clients import sample
 from tests.sandbox.conftest import Starter
 from tests.support.clock import HandClock
 from tests.support.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
+from tests.support.products import for_each
 
 from .client import WEEK, PortSIPClient, Row, full, refused
 
@@ -83,7 +84,7 @@ def test_published_responses_pass_the_check(name: str) -> None:
 SHOWN = [one.name for one in EXEMPTIONS if one.reason.startswith("real_cdrs_list.json")]
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@for_each("name", SHOWN)
 def test_real_response_needs_the_exemption(name: str) -> None:
     real = printed("real_cdrs_list")
     assert len(document(name).faults(real)) > len(document().faults(real))

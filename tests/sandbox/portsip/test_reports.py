@@ -19,6 +19,7 @@ from cdrctl.sandbox.portsip.fields import (
 from tests.sandbox.clients import at, sample
 from tests.sandbox.conftest import EXCHANGE, Starter
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .client import DAY, REPORT, PortSIPClient, Row, errors, refused, window
 
@@ -236,8 +237,8 @@ def test_scheduled_report_runs_at_every_due_time(pbx: PortSIPClient, clock: Hand
     assert (pbx.get(path).json()["name"], pbx.get(path).json()["type"]) == ("later", "NORMAL")
 
 
-@pytest.mark.parametrize(
-    ("text", "due", "not_due"),
+@for_each(
+    "text, due, not_due",
     [
         ("30 2 * * *", "2026-11-20T02:30", "2026-11-20T02:31"),
         ("*/20 * * * *", "2026-11-20T02:40", "2026-11-20T02:50"),

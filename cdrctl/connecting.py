@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cdrctl.errors import ConfigurationError, SignInError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Client, Log, RateStore, Request, Token, TokenStore
+    from cdrctl.http import Answer, Client, Log, Outages, RateStore, Request, Token, TokenStore
     from cdrctl.http.transport import Transport
     from cdrctl.profiles.file import Profile
     from cdrctl.profiles.tokens import TokenFile
@@ -40,6 +40,7 @@ class Surroundings(Struct, frozen=True):
         log: Receives notes and warnings.
         conceal: Receives every secret, so that it is never printed.
         max_wait: How long one request may wait for retries; None for the profile's own limit.
+        outages: The hosts that did not answer a profile; the profiles of a run share them.
         transport: Replaces the network, in tests.
     """
 
@@ -49,6 +50,7 @@ class Surroundings(Struct, frozen=True):
     log: Callable[[str, str], None]
     conceal: Callable[[Iterable[str]], None]
     max_wait: timedelta | None = None
+    outages: Outages = field(default_factory=dict)
     transport: Transport | None = None
 
 
@@ -241,6 +243,7 @@ def _client(
         token_store=store,
         rate_store=rate_store,
         max_wait=around.max_wait,
+        outages=around.outages,
         transport=transport,
     )
     with closing(client):

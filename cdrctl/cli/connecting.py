@@ -44,6 +44,7 @@ def surroundings(session: Session) -> Surroundings:
         log=session.reporter.log,
         conceal=session.reporter.conceal,
         max_wait=session.max_wait,
+        outages=session.outages,
         transport=session.process.transport,
     )
 

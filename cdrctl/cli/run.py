@@ -21,6 +21,7 @@ from cdrctl.masking import proxy_secrets
 from cdrctl.threads import none_left, was_refused
 
 if TYPE_CHECKING:
+    from cdrctl.http import Outages
     from cdrctl.profiles.file import Profile
 
 LOG_FORMAT = "CDRCTL_LOG_FORMAT"
@@ -39,6 +40,7 @@ class Session:
         config: The path of the configuration file.
         max_wait: The value of --max-wait; None for the profile's.
         typed: The names of the parameters that are on the command line.
+        outages: The hosts that did not answer a profile of this run.
     """
 
     process: Process
@@ -46,6 +48,7 @@ class Session:
     config: Path
     max_wait: timedelta | None = None
     typed: frozenset[str] = frozenset()
+    outages: Outages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

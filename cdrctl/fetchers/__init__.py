@@ -27,7 +27,7 @@ from cdrctl.windows import Window
 
 if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Client, Clock, Log, RateStore, Request, RetryPolicy, Token, TokenStore
+    from cdrctl.http import Answer, Client, Clock, Log, Outages, RateStore, Request, RetryPolicy, Token, TokenStore
     from cdrctl.http.oauth import Attempt
     from cdrctl.http.transport import Transport
     from cdrctl.records.parts import Joins
@@ -412,6 +412,7 @@ def connect(
     token_store: TokenStore | None = None,
     rate_store: RateStore | None = None,
     max_wait: timedelta | None = None,
+    outages: Outages | None = None,
     transport: Transport | None = None,
 ) -> Client:
     """Return the client of one profile for one run; `max_wait` overrides the profile's."""
@@ -442,6 +443,7 @@ def connect(
         clock=clock,
         log=log,
         conceal=conceal,
+        outages=outages,
         transport=transport,
     )
 

@@ -7,7 +7,7 @@ from cdrctl.http.messages import MASK, Answer, Request
 from cdrctl.http.pace import Clock, RateLimit, RateStore, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, in_halves, read_total
 from cdrctl.http.retry import Patience, RetryPolicy, Schedule, retry_after
-from cdrctl.http.sending import Log
+from cdrctl.http.sending import Log, Outages
 from cdrctl.http.tokens import Token, TokenStore, sign_headers, unauthorized
 from cdrctl.http.urls import same_origin
 
@@ -19,6 +19,7 @@ __all__ = [
     "Clock",
     "Limits",
     "Log",
+    "Outages",
     "Patience",
     "RateLimit",
     "RateStore",

@@ -24,7 +24,7 @@ from cdrctl.http.exchange import Read
 from cdrctl.http.messages import Answer, Request
 from cdrctl.http.pace import Clock, RateLimiter, RateStore
 from cdrctl.http.retry import MAX_WAIT, Patience, RetryPolicy
-from cdrctl.http.sending import Level, Log, RunState, Sender
+from cdrctl.http.sending import Level, Log, Outages, RunState, Sender
 from cdrctl.http.tokens import Credential, Sign, SignIn, Token, TokenStore, sign_headers, unauthorized
 from cdrctl.http.urls import host_of, unambiguous
 
@@ -87,6 +87,7 @@ def open_client(
     log: Log = lambda _level, _text: None,
     conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
     jitter: Callable[[], float] = random.random,
+    outages: Outages | None = None,
     transport: Transport | None = None,
 ) -> Client:
     """Return the client of one profile for one run.
@@ -100,6 +101,7 @@ def open_client(
         log: Receives notes, warnings, waits and details.
         conceal: Receives every secret that a sign-in returns, so that it is never printed.
         jitter: Returns a number between 0 and 1.
+        outages: The hosts that do not answer; the clients of a run share them.
         transport: Replaces the network, in tests.
     """
     clock = clock or Clock()
@@ -116,6 +118,7 @@ def open_client(
         jitter=jitter,
         max_wait=limits.max_wait.total_seconds(),
         largest=limits.largest,
+        outages={} if outages is None else outages,
     )
     return Client(replace(api, base_url=base_url), sender, Credential(api.sign_in, clock, token_store, conceal))
 

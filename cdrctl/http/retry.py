@@ -83,6 +83,11 @@ class Failure(Struct, frozen=True):
     attempts: int | None = None
 
 
+def is_outage(failure: Failure) -> bool:
+    """Return whether a failure may concern all profiles: no response came, or one of a server that is not there."""
+    return failure.answer is None or failure.answer.status in {502, 503, 504}
+
+
 class Retries(Struct):
     """The retries of one request: whether there is another, and what it waits for.
 

@@ -19,7 +19,11 @@ from cdrctl.http.failures import BrokenExchangeError
 from cdrctl.http.messages import Answer, Request
 from cdrctl.http.pace import Clock, RateLimiter
 from cdrctl.http.proxies import TRIES as PROXY_TRIES, unreachable
-from cdrctl.http.retry import Failure, Patience, Retries, RetryPolicy, exhausted, postponed, span
+from cdrctl.http.retry import Failure, Patience, Retries, RetryPolicy, exhausted, is_outage, postponed, span
+from cdrctl.http.urls import host_of
+
+SHORT_WAIT = 10.0
+"""Seconds: the longest that a request waits for a provider that another profile of the run has waited for in vain."""
 
 LONG_WAIT = 30.0
 """Seconds: the message about a longer wait says when it ends."""
@@ -64,6 +68,10 @@ class RunState(Struct):
             return True
 
 
+Outages = dict[str, RunState]
+"""The hosts that did not answer a profile of this run for as long as it waits, with what that profile has learnt."""
+
+
 class Sender(Struct, frozen=True, kw_only=True):
     """Sends the requests of one profile.
 
@@ -79,6 +87,7 @@ class Sender(Struct, frozen=True, kw_only=True):
         jitter: Returns a number between 0 and 1, so that two clients do not retry at the same instant.
         max_wait: Seconds that one request may wait for retries in total.
         largest: Bytes that one response may have, decompressed.
+        outages: The hosts that do not answer. The profiles of a run share them.
         decode: Decodes responses with records faster than others, or None.
         tries: Upper bound on the attempts of each request, or None.
     """
@@ -94,6 +103,7 @@ class Sender(Struct, frozen=True, kw_only=True):
     jitter: Callable[[], float]
     max_wait: float
     largest: int
+    outages: Outages = field(default_factory=dict)
     decode: Read | None = None
     tries: int | None = None
 
@@ -129,6 +139,7 @@ class Sender(Struct, frozen=True, kw_only=True):
             patience.tries += 1
             began = self.clock.monotonic()
             came = self._attempt(ask)
+            self._watch(ask, came, patience)
             if isinstance(came, Answer):
                 self.state.waited_in_vain = False
                 return came
@@ -136,10 +147,31 @@ class Sender(Struct, frozen=True, kw_only=True):
                 patience.spent += max(0.0, self.clock.monotonic() - began)
             again, wait = retries.next_wait(came, patience.left, self.clock.now())
             if not again:
+                self._give_up(ask, came)
                 if patience.tries > 1 and isinstance(came.error, TemporaryError):
                     came.error.message += f" ({patience.tries} tries)"
                 raise came.error
-            self.wait_to_retry(patience, came.error, wait)
+            try:
+                self.wait_to_retry(patience, came.error, wait)
+            except CdrctlError:
+                self._give_up(ask, came)
+                raise
+
+    def _watch(self, ask: Request, came: Answer | Failure, patience: Patience) -> None:
+        """Shorten what a request may wait for a server that another profile of the run has waited for in vain.
+
+        Else an outage would hold up a night of a thousand profiles for as long as each of them may wait.
+        """
+        if not self.outages:
+            return
+        if not (isinstance(came, Failure) and is_outage(came)):
+            self.outages.pop(host_of(ask.url), None)
+        elif self.outages.get(host_of(ask.url), self.state) is not self.state:
+            patience.total = min(patience.total, SHORT_WAIT)
+
+    def _give_up(self, ask: Request, failure: Failure) -> None:
+        if is_outage(failure):
+            self.outages.setdefault(host_of(ask.url), self.state)
 
     def _attempt(self, ask: Request) -> Answer | Failure:
         """Return the response to one attempt, or what is wrong with it."""

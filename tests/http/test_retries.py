@@ -18,7 +18,7 @@ from cdrctl.http import Answer, RateLimit, Request, RetryPolicy, Schedule
 from cdrctl.http.retry import TRIES, retry_after
 from tests.support.clock import NOON, HandClock
 from tests.support.products import for_each
-from tests.support.wires import RESET, SILENCE, an_answer, answering, client, ok, serving
+from tests.support.wires import BAD_GATEWAY, RESET, SILENCE, an_answer, answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b'{"items":[1]}')
 BROKEN: dict[str, bytes] = {
@@ -34,7 +34,6 @@ BROKEN: dict[str, bytes] = {
     "half a gzip": ok(gzip.compress(b'{"items":["' + b"abc" * 99 + b'"]}')[:20], "Content-Encoding: gzip"),
     "a torn connection": RESET,
 }
-BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 
 
 @for_each("what", BROKEN)

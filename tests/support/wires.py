@@ -83,6 +83,8 @@ def ok(body: bytes = b'{"items":[]}', *more: str) -> bytes:
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+
 RESET, SILENCE = b"reset", b"silence"
 """In place of a response: the connection is reset, or nothing is sent."""
 

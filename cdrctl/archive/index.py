@@ -97,7 +97,12 @@ def index_lengths(path: Path) -> list[int]:
 
 def index_path(path: Path, sha256: str) -> Path:
     """Return the path of the index of a day's file with this SHA-256."""
-    return path.parent / f".cdrs.{sha256}.index"
+    return path.parent / index_name(sha256)
+
+
+def index_name(sha256: str) -> str:
+    """Return the name of the index of a day's file with this SHA-256."""
+    return f".cdrs.{sha256}.index"
 
 
 def plain_reading(reading: Reading) -> dict[str, Any]:

@@ -216,12 +216,12 @@ def save(path: Path, day: NewDay) -> tuple[str, int]:
 
 def _replace(path: Path, temporary: Path | None, there: str | None, new: Contents) -> None:
     """Write the readings of a new file, and give it its name; then the old file has no readings any more."""
-    _update_sidecar(path, there, new)
+    update_readings(path, there, new)
     if there != new.sha256 and temporary is not None:
         put_in_place(temporary, path, new.sha256)
         sync_folder(path.parent)
         if not isinstance(path, StoredPath):
-            _update_sidecar(path, new.sha256, new)
+            update_readings(path, new.sha256, new)
 
 
 def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
@@ -452,8 +452,10 @@ def _count(value: Any) -> int:
     return value
 
 
-def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
+def update_readings(path: Path, there: str | None, new: Contents) -> None:
     """Write the entry of the file that is there, which it has already, and that of the file that takes its place.
+
+    They are the same for a file that stays and has lost its entry.
 
     In a store, the entry that was written last stays, and others for a day: another run may have written one, and be
     about to write its file.

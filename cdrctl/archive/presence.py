@@ -1,6 +1,6 @@
 """Compares the files of a call with the ledger before a run: which were deleted, and which another program changed.
 
-Only the size of a file is looked at, which costs as little as whether it is there. `verify` compares digests.
+Only the size of a file is looked at, and whether its readings are there, which costs little. `verify` compares digests.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ from msgspec.structs import replace
 
 from cdrctl.archive.dayfile import Contents
 from cdrctl.archive.files import contents_of, foreign_records
+from cdrctl.archive.index import index_name
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
+from cdrctl.archive.layout2 import READINGS, update_readings
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
-from cdrctl.archive.store import NOT_A_FILE, UNKNOWN, Archive, is_there, sizes_in, writing_archive
+from cdrctl.archive.store import (
+    FIRST_LAYOUT,
+    NOT_A_FILE,
+    UNKNOWN,
+    Archive,
+    digest_of,
+    is_there,
+    sizes_in,
+    whose_in,
+    writing_archive,
+)
 from cdrctl.errors import ConfigurationError
 from cdrctl.export.rows import Log
 from cdrctl.windows import Window
@@ -77,7 +89,8 @@ def check_files(
     mirror = folder.place[0] if isinstance(folder, StoredPath) else None
     for entry in ledger.files(*names):
         size = size_of(entry.path) if mirror is None else _known_size(mirror, entry)
-        if size == entry.bytes:
+        described = size is None or size_of(_beside(archive, entry)) is not None
+        if size == entry.bytes and (described or _restored(archive, ledger, entry, readings.get(entry.day, []), log)):
             continue
         if size == NOT_A_FILE:
             with writing_archive(archive.folder / entry.path):
@@ -92,6 +105,27 @@ def check_files(
     for day, why in found.faults.items():
         log("warning", f"{day}: {why}; restore it, or accept that with cdrctl verify --rebuild")
     return found
+
+
+def _beside(archive: Archive, entry: FileEntry) -> str:
+    """Return the path of the readings of a day's file, or in the first layout of its index, within the archive."""
+    folder = entry.path.rpartition("/")[0]
+    return f"{folder}/{index_name(entry.sha256) if archive.layout == FIRST_LAYOUT else READINGS}"
+
+
+def _restored(archive: Archive, ledger: AnyLedger, entry: FileEntry, told: Sequence[Reading], log: Log) -> bool:
+    """Write the readings of a file again from the ledger, and return True if the file is the one in the ledger."""
+    path = archive.folder / entry.path
+    if archive.layout == FIRST_LAYOUT:
+        return False
+    with writing_archive(path), ledger.writing():
+        if digest_of(path) != entry.sha256:
+            return False
+        lateness = ledger.lateness(entry.profile, entry.call).get(entry.day)
+        found = Contents(entry.sha256, entry.records, [*told], lateness=lateness, whose=whose_in(path))
+        update_readings(path, entry.sha256, found)
+    log("warning", f"{entry.path} had lost its {READINGS}: it was written again from the ledger")
+    return True
 
 
 def _known_size(mirror: Mirror, entry: FileEntry) -> int | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from datetime import date
 from pathlib import Path
 
+from cdrctl.archive.accepting import accept, accepted_contents
+from cdrctl.archive.dayfile import Contents
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of, foreign_records
 from cdrctl.archive.intervals import replan, with_attempts
-from cdrctl.archive.ledger2 import FOLDER, ledger_from_files, read_ledger, write_ledger
-from cdrctl.archive.ledger_days import CallLedger
+from cdrctl.archive.ledger2 import FOLDER, day_of, is_retired, ledger_from_files, read_ledger, write_ledger
+from cdrctl.archive.ledger_days import CallLedger, file_entry
 from cdrctl.archive.ledgers import call_lock
-from cdrctl.archive.store import UNKNOWN, Archive, call_files, day_files, is_there
+from cdrctl.archive.opening import etag_of
+from cdrctl.archive.store import UNKNOWN, Archive, call_files, day_files, is_there, writing_archive
 from cdrctl.errors import IncompleteError, OutputError
 
 
@@ -20,7 +24,8 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
     """Replace the ledgers by new ones from the files, and return the files that they could not use.
 
     What is in no file comes from the old ledgers, if they can be read: since when a call is kept, failed and planned
-    readings, and days whose file was deleted, which stay missing. The lock of each call is held.
+    readings, and days whose file was deleted, which stay missing. A file without readings is accepted if its rows say
+    what they are: it gets those of the old ledger, or is to be read again. The lock of each call is held.
 
     Args:
         archive: The archive.
@@ -32,6 +37,7 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
         OutputError: The archive cannot be written.
     """
     odd: list[Difference] = []
+    accepted: list[tuple[Path, Contents]] = []
     with ExitStack() as held:
         fresh: dict[tuple[str, str], CallLedger] = {}
         calls = _calls(archive)
@@ -41,13 +47,20 @@ def rebuild_ledgers(archive: Archive, providers: Mapping[str, str]) -> list[Diff
             for profile, call in calls:
                 before = _old_ledger(archive, profile, call)
                 found = ledger_from_files(archive, profile, call, with_deleted=before is None)
-                odd += _unusable(archive, profile, call)
                 before = before or CallLedger()
+                for path, contents in _without_readings(archive, profile, call, before, found.retired):
+                    odd.append(Difference(path.relative_to(archive.folder).as_posix(), _what(archive, path, contents)))
+                    if contents is not None:
+                        _add(archive, found, path, contents)
+                        accepted.append((path, contents))
                 fresh[profile, call] = _with_old(found, before, _missing(archive, before), providers.get(profile, ""))
         except OSError as error:
             raise _unreadable(archive, error) from error
         except OutputError as error:
             raise IncompleteError(f"{error.message}; the ledger is unchanged", hint=error.hint) from error
+        for path, contents in accepted:
+            with writing_archive(path):
+                accept(path, contents)
         for (profile, call), ledger in fresh.items():
             write_ledger(archive, profile, call, ledger)
     return odd
@@ -70,15 +83,34 @@ def _old_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
     return None
 
 
-def _unusable(archive: Archive, profile: str, call: str) -> list[Difference]:
-    """Return the files of a call that tell nothing."""
+def _without_readings(
+    archive: Archive, profile: str, call: str, before: CallLedger, retired: date | None
+) -> list[tuple[Path, Contents | None]]:
+    """Return the files of a call that have no readings, each with what it has if it is accepted."""
     paths = [path for path in call_files(archive, profile, call) if contents_of(archive, path) is None]
-    return [Difference(path.relative_to(archive.folder).as_posix(), _what(archive, path)) for path in paths]
+    return [
+        (path, None if is_retired(day_of(path), retired) else accepted_contents(archive, path, before))
+        for path in paths
+    ]
 
 
-def _what(archive: Archive, path: Path) -> str:
-    what = foreign_records(archive, path) or "is not as cdrctl wrote it"
-    return f"{what}: its day will be read again"
+def _what(archive: Archive, path: Path, contents: Contents | None) -> str:
+    if contents is None:
+        what = foreign_records(archive, path) or "is not as cdrctl wrote it"
+        return f"{what}: its day will be read again"
+    if any(one.state == "planned" for one in contents.readings):
+        return "had no entry in _readings.json: its records are kept, and its day will be read again"
+    return "had no entry in _readings.json: it was written again"
+
+
+def _add(archive: Archive, ledger: CallLedger, path: Path, contents: Contents) -> None:
+    """Add an accepted file to a ledger."""
+    day = day_of(path)
+    names = (*archive.names(path)[:2], day)
+    ledger.readings[day] = list(contents.readings)
+    ledger.files[day] = file_entry(
+        archive, names, contents.sha256, contents.records, path.stat().st_size, etag_of(path)
+    )
 
 
 def _missing(archive: Archive, before: CallLedger) -> set[str]:

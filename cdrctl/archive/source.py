@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile, Part, Row
@@ -49,6 +50,9 @@ PAGE = 500
 
 VERIFY = "cdrctl verify --into DIR checks all files"
 """The hint of a file that cannot be used."""
+
+DAMAGED = "is damaged, or was changed by another program"
+REBUILD = "restore the file, or use its rows as they are: cdrctl verify --rebuild --into DIR; then "
 
 ATTEMPTS = 3
 """How often a file is read that does not fit what describes it: a sync may be replacing both."""
@@ -130,11 +134,19 @@ def _open_ledger(archive: Archive) -> AnyLedger:
 
 
 class _Missing(Struct, frozen=True):
-    """A window that the archive does not have, why, and whether its file was deleted, so that only `fill` reads it."""
+    """A window that the archive does not have.
+
+    Args:
+        window: The window.
+        why: Why.
+        deleted: Its file was deleted, so that only `fill` reads it.
+        damaged: A sync may not see that its file is damaged.
+    """
 
     window: Window
     why: str
     deleted: bool = False
+    damaged: bool = False
 
 
 def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: str) -> Iterator[Event]:
@@ -221,7 +233,7 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
     with suppress(OSError):
         if foreign := foreign_records(source.archive, path):
             return None, f"{path} {foreign}"
-    return None, f"{path} is damaged, or was changed by another program"
+    return None, f"{path} {DAMAGED}"
 
 
 def file_events(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
@@ -298,7 +310,8 @@ def _missing(
     done = done_windows(told)
     tried = [one for one in told if one.state != "done"]
     if file is None and (done or fault):
-        return [_Missing(part, fault or f"{source.path(day)} is missing", deleted=not fault)]
+        about = {"deleted": not fault, "damaged": fault.endswith(DAMAGED)}
+        return [_Missing(part, fault or f"{source.path(day)} is missing", **about)]
     if file is not None and file.sha256 != source.files.get(day):  # written by a run that did not end, or restored
         done = done_windows(replan_future(file.readings, now))
     missing = subtract([part], done)
@@ -327,7 +340,7 @@ def _gaps_before(
     """
     last = pending[-1] if pending else None
     if new is not None and last is not None and (last.window.until, last.why) == (new.window.since, new.why):
-        pending[-1] = _Missing(union([last.window, new.window])[0], last.why, last.deleted)
+        pending[-1] = replace(last, window=union([last.window, new.window])[0])
         return
     if last is not None and (until is None or last.window.since < until):
         yield _gap(last, sync)
@@ -339,11 +352,12 @@ def _gaps_before(
 def _gap(missing: _Missing, sync: str) -> Gap:
     why = f": {missing.why}" if missing.why else ""
     beyond = missing.why == BEYOND
+    first = REBUILD if missing.damaged else ""
     if missing.deleted:
         sync = sync.replace("cdrctl sync", "cdrctl fill", 1)
     return Gap(
         f"the archive does not have the calls from {_span(missing.window)}{why}",
-        "accept that with --allow-partial" if beyond else f"read them with: {sync}",
+        "accept that with --allow-partial" if beyond else f"{first}read them with: {sync}",
         window=missing.window,
     )
 

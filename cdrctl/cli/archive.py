@@ -55,6 +55,8 @@ SWEEP = option(
     metavar="DURATION",
     panel="Archive",
 )
+DIFFERENT = "restore them, or move them away and run cdrctl sync; or accept them: cdrctl verify --rebuild"
+AFTER_REBUILD = "the ledger is rebuilt; run cdrctl sync, which reads these days again as far as the provider keeps them"
 SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
 WITH_CALLS = option(
     "--with-calls",
@@ -208,7 +210,7 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     if differences:
         raise IncompleteError(
             f"{len(differences)} files of the archive differ from its ledger",
-            hint="restore them, or move them away and run cdrctl sync; or accept them: cdrctl verify --rebuild",
+            hint=AFTER_REBUILD if rebuild else DIFFERENT,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -26,7 +25,7 @@ from cdrctl.archive.intervals import (
 )
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.planning import available_until, is_outdated, retained_since
-from cdrctl.archive.store import NOT_A_FILE, Archive, sizes_in
+from cdrctl.archive.store import Archive, sizes_in
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -107,7 +106,7 @@ def _states(
         records, size = (0, 0) if entry is None else (entry.records, size_of(entry.path))
         if size is None and done_windows(replan_future(told, now)):
             yield DayCoverage(name, "missing", 0, (whole,), "")
-        elif entry is not None and size not in {entry.bytes, None, NOT_A_FILE}:
+        elif entry is not None and size not in {entry.bytes, None}:
             records, readings = _changed(archive, entry, told)
             yield _day_coverage(name, whole, replan_future(readings, now), records, call, oldest, now)
         elif is_settled(told, whole, lookback, now + CLOCKS_MAY_DIFFER):
@@ -166,12 +165,13 @@ def _changed(archive: Archive, filed: FileEntry, told: Sequence[Reading]) -> tup
 
     A sync may have written it after the ledger was read: then the file tells. If it does not, it has to be read again.
     """
-    found = None
-    with suppress(OSError):
+    why = "another program changed the file"
+    try:
         found = contents_of(archive, archive.folder / filed.path)
+    except OSError as error:
+        found, why = None, f"the file cannot be read: {error.strerror or error}"
     if found is not None:
         return found.records, found.readings
-    why = "another program changed the file"
     return 0, [replace(one, state="failed", error=why) if one.state == "done" else one for one in told]
 
 

@@ -110,6 +110,7 @@ def test_a_changed_day_that_the_provider_no_longer_has_is_named_on_every_run(ben
 def test_a_file_that_is_a_folder_is_named(bench: Bench) -> None:
     bench.path(DAY).unlink()
     bench.path(DAY).mkdir()
+    assert bench.states()[0] == "hole"
     assert DAY in bench.sync().failed
 
 

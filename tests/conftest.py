@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -44,16 +45,16 @@ def _the_disk_is_not_waited_for() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _nobodys_home() -> Iterator[None]:
     """Keep tests from reading or changing the user's own profiles and settings."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
+    # `tmp_path_factory` has the fixture `request`, which would be made for each test.
+    with tempfile.TemporaryDirectory(prefix="cdrctl-home-") as home, pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             ours = name.startswith("CDRCTL_") and name != "CDRCTL_WRITE_TABLES"
             if ours or name.startswith("XDG_") or name.lower().endswith("_proxy"):
                 patch.delenv(name)
-        patch.setenv("HOME", str(home))
-        patch.setenv("USERPROFILE", str(home))
+        patch.setenv("HOME", home)
+        patch.setenv("USERPROFILE", home)
         patch.setenv("TZ", "UTC")
         yield
 
@@ -82,13 +83,13 @@ def _forks_end() -> Iterator[None]:
     forks.end()
 
 
-@pytest.fixture(autouse=True)
-def _the_clock_begins_anew() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
     """Let each test and its child processes begin at the same instant."""
     program.restart()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _stay_on_this_machine() -> Iterator[None]:
     """Let no test connect to another machine."""
     with loopback_only():

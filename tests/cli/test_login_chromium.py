@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.browser import browser as a_chromium, needs_browser
-
-from selenium.webdriver import Chrome  # isort: skip # after the check that it is installed
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support import expected_conditions
-from selenium.webdriver.support.wait import WebDriverWait
-
 from tests.support.host import PATIENCE, ended, heard, hearing
 from tests.support.signing import Office, a_browser, an_office
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, needs_browser]
 
@@ -37,12 +35,15 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 def press(browser: Chrome, page: str, button: str) -> str:
     """Open a page, press a button, and return the heading of the page that follows."""
+    from selenium.webdriver.support import expected_conditions
+    from selenium.webdriver.support.wait import WebDriverWait
+
     browser.get(page)
     wait = WebDriverWait(browser, PATIENCE)
     assert "spark-admin:calling_cdr_read" in browser.page_source
-    wait.until(expected_conditions.element_to_be_clickable((By.ID, button))).click()
+    wait.until(expected_conditions.element_to_be_clickable(("id", button))).click()
     wait.until(expected_conditions.title_contains("cdrctl"))
-    return browser.find_element(By.TAG_NAME, "h1").text
+    return browser.find_element("tag name", "h1").text
 
 
 def test_exports_work_after_the_user_accepts_in_the_browser(office: Office, browser: Chrome, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_page_in_the_same_browser_cannot_end_the_sign_in(office: Office, brows
     with a_browser(office, tmp_path) as told, ended(office.login()) as running:
         page = told()
         browser.get(f"{office.uri}?error=access_denied")
-        assert browser.find_element(By.TAG_NAME, "h1").text == "Another sign-in"
+        assert browser.find_element("tag name", "h1").text == "Another sign-in"
         heard(running, b"still waiting")
         assert press(browser, page, "accept") == "Continue in the terminal"
         running.communicate(timeout=PATIENCE)

@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,8 @@ from tests.figures.test_figures import ROWS, row
 from tests.figures.test_report import HOSTILE, reported
 from tests.support.browser import browser as a_chromium, needs_browser
 
-from selenium.webdriver import Chrome  # isort: skip # after the check that it is installed
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 pytestmark = [pytest.mark.slow, needs_browser]
 

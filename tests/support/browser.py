@@ -6,26 +6,30 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
-
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-
 from tests.support.host import PATIENCE
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="there is no chromium with its chromedriver here"
+    CHROMIUM is None or DRIVER is None or find_spec("selenium") is None,
+    reason="there is no chromium with its chromedriver here, or no selenium",
 )
 
 
 @contextmanager
 def browser(home: Path) -> Iterator[Chrome]:
     """Open a headless browser with a temporary profile. It downloads nothing, and logs what pages request."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
     options = ChromeOptions()
     assert CHROMIUM is not None
     assert DRIVER is not None

@@ -7,6 +7,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import pairwise
 
 import pytest
@@ -14,8 +15,11 @@ import pytest
 from tests.units.cluster import Cluster, cluster
 from tests.units.fleet_kit import SINCE, Fleet, fleet_in, night_with_kills
 
-pytest.importorskip("distributed")
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

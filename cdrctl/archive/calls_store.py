@@ -40,7 +40,7 @@ from cdrctl.fetchers import PROVIDERS, joins_of
 
 FOLDER = "calls"
 STATE = "_calls.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Marks(NamedTuple):
@@ -57,12 +57,14 @@ class StoredDay(Struct, frozen=True):
         sha256: The digest of their file.
         size: Its size in bytes.
         calls: How many calls it has.
+        at_edge: How many of them may lack legs, because none were read beyond.
         legs: The digest of each file of legs that they were made of, by day; empty if there was no file.
     """
 
     sha256: str
     size: int
     calls: int
+    at_edge: int
     legs: Mapping[str, str]
 
 
@@ -136,6 +138,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> 
                 str(one["sha256"]),
                 int(one["bytes"]),
                 int(one["calls"]),
+                int(one["at_edge"]),
                 {str(at): str(sha) for at, sha in one["legs"].items()},
             )
             for day, one in dict(plain["days"]).items()
@@ -153,7 +156,13 @@ def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, da
     plain = {
         "made": _made(legs, marks),
         "days": {
-            day: {"sha256": one.sha256, "bytes": one.size, "calls": one.calls, "legs": dict(one.legs)}
+            day: {
+                "sha256": one.sha256,
+                "bytes": one.size,
+                "calls": one.calls,
+                "at_edge": one.at_edge,
+                "legs": dict(one.legs),
+            }
             for day, one in sorted(days.items())
         },
     }

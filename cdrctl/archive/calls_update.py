@@ -153,12 +153,14 @@ class _Day(Struct):
         spool: Their rows, as lines of JSON.
         ends: When the last of them ended, or the day itself.
         calls: How many there are.
+        at_edge: How many of them may lack legs, because none were read beyond.
         is_open: A leg that was not read may join one of them.
     """
 
     spool: IO[bytes]
     ends: datetime
     calls: int = 0
+    at_edge: int = 0
     is_open: bool = False
 
 
@@ -180,6 +182,7 @@ def _write_days(
                 one = days[day]
                 one.spool.write(json_of([row[at] for at in _KEPT]) + b"\n")
                 one.calls += 1
+                one.at_edge += row[WHY] == EDGE
                 one.ends = max(one.ends, _instant(row[END] or row[START]))
                 one.is_open |= _may_go_on(row, span, whole_day(day, zone).until + LONGEST, now)
         except _MissingLegsError:
@@ -188,7 +191,7 @@ def _write_days(
             if not one.is_open:
                 sha256, size = write_day(archive, source.kept.profile, str(day), _writer(archive.form, one.spool))
                 legs = {str(at): sha for at, sha in read.items() if day - DAY <= at <= _last_leg(one, zone)}
-                found[str(day)] = StoredDay(sha256, size, one.calls, legs)
+                found[str(day)] = StoredDay(sha256, size, one.calls, one.at_edge, legs)
     return found
 
 

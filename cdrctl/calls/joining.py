@@ -104,6 +104,8 @@ class _Join:
                     yield from self._ready(start)
             last, tokens = joining_of_parts(values) if number == PLAIN else templates[number].joining(values)
             until = last + reach
+            if not start and until < now:  # no leg with a start follows
+                until = now
             if shared and not shared.isdisjoint(tokens):
                 tokens = tuple(one for one in tokens if one not in shared)
             call: _Open | None = None

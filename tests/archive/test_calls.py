@@ -235,6 +235,41 @@ def test_an_export_takes_stored_calls_only_if_they_are_those_of_the_legs(shell: 
     assert exported(shell, "2026-11-10", "2026-11-12") == right, "legs that were changed"
 
 
+def test_an_export_of_stored_calls_tells_of_those_at_the_edge_of_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clock = HandClock(NOW)
+    with sandbox.start(exchange=Exchange(1, stories="hard"), now=clock) as providers:
+        shell = Shell(tmp_path, clock)
+        configure(shell, providers, "portsip")
+        shell.run("sync", "portsip", *INTO, "--since", "2026-11-08", "-f", "jsonl", "--with-calls", "-q").ok()
+    found = stored()["portsip", "2026-11-08"]
+    assert [row["why"] for row in found if row["why"]] == ["edge"]
+    state = json.loads(Path("archive/calls/profile=portsip/_calls.json").read_bytes())
+    assert state["days"]["2026-11-08"]["at_edge"] == 1
+    window = ("2026-11-08", "2026-11-10")
+    shutil.copytree("archive", "bare")
+    shutil.rmtree("bare/calls")
+    assert exported(shell, *window, code=3) == exported(shell, *window, archive="bare", code=3)
+
+
+def test_stored_calls_of_an_earlier_version_are_joined_again(shell: Shell) -> None:
+    folder = Path("archive/calls/profile=kazoo")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    state = json.loads((folder / "_calls.json").read_bytes())
+    state["made"]["format"] = 1
+    for day in state["days"].values():
+        del day["at_edge"]
+    (folder / "_calls.json").write_text(json.dumps(state))
+    path = folder / "date=2026-11-11/calls.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"answered"', b'"replaced"'))
+    rows = exported(shell, "2026-11-10", "2026-11-12")
+    assert not any(row["outcome"] == "replaced" for row in rows)
+    shell.run("sync", "kazoo", *INTO, "-q").ok()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def test_sql_has_the_calls_of_days_that_are_stored_and_of_others(shell: Shell) -> None:
     before = {path: path.read_bytes() for path in Path("archive").rglob("*") if path.is_file()}
     whole = joined(shell, "2026-11-11") + joined(shell, "2026-11-12")

@@ -77,6 +77,13 @@ def test_legs_without_ids_or_times_are_calls_of_their_own() -> None:
     assert len(calls_of([bare, bare, part("a", 0)])) == 3
 
 
+def test_legs_without_times_join_by_their_ids_after_legs_with_times() -> None:
+    undated = [part(name, None, end=0, names=("s",))._replace(end=None) for name in "xy"]
+    assert groups(calls_of([part("a", 1000 * HOUR), *undated])) == {frozenset("a"), frozenset("xy")}
+    late = [part("a", 1000 * HOUR, names=("s",)), *undated]
+    assert groups(calls_of(late)) == {frozenset("axy")}
+
+
 _LEGS = st.lists(st.tuples(st.integers(0, 5 * HOUR), st.sets(st.integers(0, 6), max_size=3)), max_size=12)
 
 

@@ -225,7 +225,7 @@ def test_unreadable_values_are_kept_with_one_warning_per_column() -> None:
     first, second = rows
     assert (first[2], first[3], second[2], second[1]) == ("long", "x" * 99, [1], {"a": 1})
     assert warnings == [
-        "column duration: text came where a number of seconds is expected; such values pass as they came",
+        "column duration: text came where a whole number of seconds is expected; such values pass as they came",
         "column start: text came where a time is expected; such values pass as they came",
         "column country: an object came where text is expected; such values pass as they came",
     ]

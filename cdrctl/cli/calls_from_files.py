@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.exporting import conclude, counted
 from cdrctl.cli.output_options import data, local_zone, render_options
 from cdrctl.cli.run import Session
+from cdrctl.conditions.language import fields_in
 from cdrctl.errors import UsageError
 from cdrctl.export.pipeline import write
 from cdrctl.export.rows import Tally, rows
@@ -56,11 +57,7 @@ def write_from_files(
     if len(set(paths)) < len(paths):
         raise UsageError("a file is named more than once", hint="name each file once")
     log, tally = session.reporter.log, Tally()
-    if (
-        joining.calls_too
-        and request.selection.condition is None
-        and _consume_in_place(session, request, paths, joining, tally, started)
-    ):
+    if joining.calls_too and _consume_in_place(session, request, paths, joining, tally, started):
         return
     files = _open(session, paths, provider, joining)
     zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
@@ -91,7 +88,13 @@ def _consume_in_place(
         return False
     import cdrctl.figures.engine  # noqa: F401 - before DuckDB, see there
     from cdrctl.figures.in_place import CallFiles, form_of
+    from cdrctl.figures.where import in_sql
 
+    now, condition = the_clock(session).now(), request.selection.condition
+    zone = request.window.zone or windows.zone("UTC")
+    where = "true" if condition is None else in_sql(condition, zone, now)
+    if where is None:
+        return False
     forms = [(path, form) for path in paths if (form := form_of(path)) is not None]
     if len(forms) < len(paths):
         return False
@@ -101,7 +104,7 @@ def _consume_in_place(
         files.extend(_open(session, paths, None, joining))
         yield from _rows(session, request, files, joining, tally)
 
-    asked = _window(request, the_clock(session).now())
+    asked = _window(request, now)
 
     def count(number: int) -> None:
         tally.records = number
@@ -110,7 +113,8 @@ def _consume_in_place(
 
     window = None if asked is None else (asked.since, asked.until)
     with counted(session, tally, dict, started):
-        joining.consume(CallFiles(forms, window, count, pages), lambda: any(one.unread for one in files))
+        fields = frozenset(() if condition is None else fields_in(condition))
+        joining.consume(CallFiles(forms, window, count, pages, where, fields), lambda: any(one.unread for one in files))
     conclude(tally, request)
     return True
 
@@ -138,7 +142,7 @@ def _rows(
         yield from wanted_rows(parts, told, request, tally, log, now, joining.keys)
     for one in files:
         if one.calls:
-            yield from wanted_calls(_calls(one), asked, request, tally, log, now, joining.keys)
+            yield from wanted_calls(rows_of_calls(one), asked, request, tally, log, now, joining.keys)
         if one.unread:
             gap = Gap(f"{len(one.unread)} lines of {one.name} are not records, the first is line {one.unread[0]}")
             tally.gaps.append(gap)
@@ -189,18 +193,31 @@ def _all_legs(
             )
 
 
-def _calls(file: LegFile) -> Iterator[Sequence[Row]]:
-    """Yield the rows of a file of whole calls."""
-    read = [(column.name, reader_of(column)) for column in CALL]
+def rows_of_calls(file: LegFile) -> Iterator[Sequence[Row]]:
+    """Yield the rows of a file of whole calls.
+
+    Raises:
+        UsageError: A value does not fit its column.
+    """
+    from cdrctl.figures.fitting import fitting
+
+    read = [(column, reader_of(column)) for column in CALL]
+    number = 0
     for page in file.pages({}):
-        yield [[_value(record.get(name), to) for name, to in read] for record in page.records]
-
-
-def _value(value: Any, read: Any) -> Any:
-    """Return a typed value; one that cannot be read is as it came."""
-    with suppress(ValueError):
-        return None if value is None or value == "" else read(value)
-    return value
+        rows = []
+        for record in page.records:
+            number += 1
+            row = []
+            for column, to in read:
+                try:
+                    row.append(fitting(column, to, record.get(column.name)))
+                except ValueError as error:
+                    raise UsageError(
+                        f"{file.name}, call {number}: {column.name}: {error}",
+                        hint="correct it in the file, or write the calls again from their legs with cdrctl calls",
+                    ) from None
+            rows.append(row)
+        yield rows
 
 
 _ID = Part._fields.index("id")

@@ -62,7 +62,7 @@ def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, no
             return _Field(lambda row: (row[extra] or {}).get(key))
         raise no_field(field, at)
 
-    return _compile(condition, find, _Readers(zone, now), warn)
+    return _compile(condition, find, ValueReaders(zone, now), warn)
 
 
 def on_records(condition: Condition, *, zone: tzinfo, now: datetime, warn: Warn) -> Holds:
@@ -75,7 +75,7 @@ def on_records(condition: Condition, *, zone: tzinfo, now: datetime, warn: Warn)
     def find(field: str) -> _Field:
         return _Field(lambda record: reach(record, field))
 
-    return _compile(condition, find, _Readers(zone, now), warn)
+    return _compile(condition, find, ValueReaders(zone, now), warn)
 
 
 def reach(record: Record, field: str) -> Value:
@@ -88,7 +88,7 @@ def reach(record: Record, field: str) -> Value:
     return value
 
 
-class _Readers(Struct, frozen=True):
+class ValueReaders(Struct, frozen=True):
     """Parsers for the values of a condition and for the values of records.
 
     Args:
@@ -167,7 +167,7 @@ class _Field(Struct, frozen=True):
 _FindField = Callable[[str], _Field]
 
 
-def _compile(condition: Condition, find: _FindField, readers: _Readers, warn: Warn) -> Holds:
+def _compile(condition: Condition, find: _FindField, readers: ValueReaders, warn: Warn) -> Holds:
     """Return a function that evaluates a condition, which warns once about each field with values of a wrong type."""
     if isinstance(condition, Negated):
         inner = _compile(condition.part, find, readers, warn)
@@ -214,7 +214,7 @@ def _check_values(condition: Comparison, values: tuple[str, ...]) -> None:
             )
 
 
-def _comparison(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:
+def _comparison(condition: Comparison, kind: str | None, readers: ValueReaders) -> Holds:
     """Return a function that compares a value; it raises ValueError for a value of the wrong type."""
     sign, field = condition.sign, condition.field
     if sign == "true":
@@ -243,7 +243,7 @@ def _pattern(condition: Comparison) -> re.Pattern[str]:
         ) from None
 
 
-def _order(order: Callable[[Any, Any], bool], text: str, field: str, kind: str | None, readers: _Readers) -> Holds:
+def _order(order: Callable[[Any, Any], bool], text: str, field: str, kind: str | None, readers: ValueReaders) -> Holds:
     """Return a function that compares a value with `<`, `<=`, `>` or `>=`."""
     if kind in {"boolean", "list"}:
         raise UsageError(f"--where: {field} has no order", hint="compare it with =, != or ~")
@@ -256,7 +256,7 @@ def _order(order: Callable[[Any, Any], bool], text: str, field: str, kind: str |
     return lambda value: value is not None and order(readers.read_value(str(kind), value), limit)
 
 
-def _equal(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:
+def _equal(condition: Comparison, kind: str | None, readers: ValueReaders) -> Holds:
     """Return a function that tests whether a value is one of the condition's values."""
     null = None in condition.values
     typed = [text for text in condition.values if text is not None]

@@ -16,8 +16,9 @@ import duckdb
 from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
-from cdrctl.errors import OutputError, UsageError
+from cdrctl.errors import OutputError, ProviderError, UsageError
 from cdrctl.figures.definitions import PLACES, SOME_WITHOUT, Figure
+from cdrctl.figures.fitting import MOST, excess, without_excess
 from cdrctl.figures.groups import Key, cannot, statement
 from cdrctl.figures.in_place import CallFiles, open_in_place
 from cdrctl.records.events import Row
@@ -85,7 +86,7 @@ class Calls:
 
         Raises:
             OutputError: Temporary files cannot be written.
-            UsageError: A value has the wrong type.
+            ProviderError: A number is larger than figures take.
         """
         with _errors():
             if isinstance(pages, CallFiles) and open_in_place(self._connection, pages, self._names):
@@ -93,7 +94,29 @@ class Calls:
             columns = ", ".join(f"{quote(one.name)} {TYPES[one.kind]}" for one in CALL if one.name in self._names)
             self._connection.execute(f"CREATE TABLE all_calls ({columns})")
             for some in _together(pages):
-                self._insert(some)
+                try:
+                    self._insert(some)
+                except (duckdb.InvalidInputException, duckdb.ConversionException):
+                    self._refuse(some)
+                    raise
+            self._check_numbers()
+
+    def _refuse(self, rows: Sequence[Row]) -> None:
+        """Refuse rows of which a number is larger than figures take."""
+        for at, column in enumerate(CALL):
+            for row in rows if column.name in self._names else ():
+                problem = excess(column, row[at])
+                if problem:
+                    raise ProviderError(f"{column.name} of a call: {problem}", hint=without_excess(column))
+
+    def _check_numbers(self) -> None:
+        """Refuse calls of which a number is larger than figures take, although it fits its column."""
+        for column in (one for one in CALL if one.name in self._names and one.kind in MOST):
+            name = quote(column.name)
+            found = self._connection.execute(f"SELECT max(abs({name}))::VARCHAR FROM all_calls").fetchone()[0]
+            problem = excess(column, found)
+            if problem:
+                raise ProviderError(f"{column.name} of a call: {problem}", hint=without_excess(column))
 
     def _insert(self, rows: Sequence[Row]) -> None:
         """Insert rows by way of a file of JSON Lines, which takes a tenth of the time of parameters."""
@@ -261,12 +284,13 @@ def open_calls(zone: str, names: Sequence[str] = NO_LISTS) -> Iterator[Calls]:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn a lack of memory or disk space into an OutputError, and values of a wrong type into a UsageError."""
+    """Turn a lack of memory or disk space into an OutputError, and numbers that are too large into a ProviderError."""
     try:
         yield
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
-        raise UsageError(
-            "calls have values that do not fit their columns", hint="write them again with cdrctl calls"
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException):
+        raise ProviderError(
+            "a sum of costs or durations has too many digits",
+            hint="find calls that cannot be (cdrctl calls --where 'cost > 1000000'), and leave them out with --where",
         ) from None
     except OSError as error:
         raise OutputError(

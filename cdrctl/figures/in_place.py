@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.calls.recognition import is_call
+from cdrctl.figures.fitting import MOST
+from cdrctl.figures.where import literal
 from cdrctl.writers.duckdb import TYPES
 from cdrctl.writers.sql import quote
 
@@ -33,7 +35,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 9998
 _SPECIAL = re.compile(r"[*?\[\]{}]|://")
 """Signs with which DuckDB means several files, or none on this machine."""
 
-_TIME_DIGITS = len("2026-11-19T08:00:00.123Z")
+_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
 
 
 class CallFiles(Struct, frozen=True):
@@ -44,12 +46,16 @@ class CallFiles(Struct, frozen=True):
         window: The window on the start of the call; None for all calls.
         count: Receives the number of calls, if they are read in place.
         pages: Yields the rows of all calls, page by page.
+        condition: The condition on the calls, in SQL.
+        fields: The columns of the condition.
     """
 
     paths: Sequence[tuple[str, str]]
     window: tuple[datetime, datetime] | None
     count: Callable[[int], None]
     pages: Callable[[], Iterable[Sequence[Row]]]
+    condition: str = "true"
+    fields: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Sequence[Row]]:
         return iter(self.pages())
@@ -76,20 +82,21 @@ def _columns(connection: Any, path: str, form: str) -> dict[str, str]:
 
 
 def _parquet(path: str) -> str:
-    return f"read_parquet({_text(path)}, hive_partitioning=false)"
+    return f"read_parquet({literal(path)}, hive_partitioning=false)"
 
 
 def _texts(path: str, form: str, columns: Sequence[Column] | None) -> str:
     """Return the table function that reads a file of text; every value is text."""
     if form == "jsonl":
         if columns is None:
-            return f"read_json({_text(path)}, format='newline_delimited', sample_size=1, hive_partitioning=false)"
-        shape = ", ".join(f"{_text(one.name)}: 'VARCHAR'" for one in columns)
-        return f"read_json({_text(path)}, format='newline_delimited', columns={{{shape}}}, hive_partitioning=false)"
+            return f"read_json({literal(path)}, format='newline_delimited', sample_size=1, hive_partitioning=false)"
+        shape = ", ".join(f"{literal(one.name)}: 'VARCHAR'" for one in columns)
+        return f"read_json({literal(path)}, format='newline_delimited', columns={{{shape}}}, hive_partitioning=false)"
     separator = "\\t" if form == "tsv" else ","
     return (
-        f"read_csv({_text(path)}, header=true, all_varchar=true, auto_detect=false, delim=E'{separator}', quote='\"', "
-        f"escape='\"', null_padding=false, nullstr='', hive_partitioning=false, columns={_header(path, form)})"
+        f"read_csv({literal(path)}, header=true, all_varchar=true, auto_detect=false, delim=E'{separator}', "
+        f"quote='\"', escape='\"', null_padding=false, nullstr='', hive_partitioning=false, "
+        f"columns={_header(path, form)})"
     )
 
 
@@ -100,7 +107,7 @@ def _header(path: str, form: str) -> str:
     opened = gzip.open if packed else open
     with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
         names = next(csv.reader(text, delimiter="\t" if form == "tsv" else ","), [])
-    return "{" + ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names) + "}"
+    return "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}"
 
 
 def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> bool:
@@ -111,9 +118,9 @@ def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> bo
         files: The files.
         names: The names of the columns.
     """
-    wanted = [one for one in CALL if one.name in names or one.name == "start_time"]
+    wanted = [one for one in CALL if one.name in {"start_time", *names, *files.fields}]
     try:
-        parts = [_part(connection, at, path, form, wanted) for at, (path, form) in enumerate(files.paths)]
+        parts = [_part(connection, at, path, form, wanted, files.fields) for at, (path, form) in enumerate(files.paths)]
     except (duckdb.OutOfMemoryException, duckdb.IOException):
         raise
     except (duckdb.Error, OSError):
@@ -121,13 +128,25 @@ def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> bo
     if None in parts:
         return False
     text = " UNION ALL ".join(part for part in parts if part)
-    connection.execute(f"CREATE VIEW all_calls AS SELECT * FROM ({text}) {_where(files.window)}")
+    where = f"{_where(files.window)} AND {files.condition}"
+    connection.execute(f"CREATE VIEW all_calls AS SELECT * FROM ({text}) WHERE {where}")
     files.count(connection.execute("SELECT count(*) FROM all_calls").fetchone()[0])
     return True
 
 
-def _part(connection: Any, at: int, path: str, form: str, wanted: Sequence[Column]) -> str | None:
-    """Return the statement that reads the calls of a file, or None if it must be read through Python."""
+def _part(
+    connection: Any, at: int, path: str, form: str, wanted: Sequence[Column], fields: frozenset[str]
+) -> str | None:
+    """Return the statement that reads the calls of a file, or None if it must be read through Python.
+
+    Args:
+        connection: An open database.
+        at: The number of the file.
+        path: The file.
+        form: Its form.
+        wanted: The columns that are read.
+        fields: The columns of the condition.
+    """
     there = _columns(connection, path, form)
     if len({name.casefold() for name in there}) < len(there) or not is_call(dict.fromkeys(there)):
         return None
@@ -146,8 +165,8 @@ def _part(connection: Any, at: int, path: str, form: str, wanted: Sequence[Colum
         typed = ", ".join(f"{_given(one)}::{TYPES[one.kind]} AS {quote(one.name)}" for one in here)
         connection.execute(f"CREATE TABLE {source} AS SELECT {typed} FROM texts_{at}")
         connection.execute(f"DROP TABLE texts_{at}")
-    times = [one for one in here if one.kind == "time"]
-    checks = " AND ".join(["true", *(f"bool_and({_check_time(one)})" for one in times)])
+    values = [_check_value(one) for one in here] + [_check_field(one) for one in here if one.name in fields]
+    checks = " AND ".join(["true", *(f"bool_and({check})" for check in values if check)])
     if connection.execute(f"SELECT {checks} FROM {source}").fetchone()[0] is False:
         return None
     chosen = ", ".join(
@@ -165,8 +184,8 @@ def _check_text(column: Column) -> str:
     """Return the condition that a text is a value of a column as it is written; empty if every text is."""
     name = quote(column.name)
     if column.kind == "time":
-        form = f"length({name}) = {_TIME_DIGITS} AND {name}[11] = 'T' AND {name}[24] = 'Z'"
-        return f"({form} AND TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL)"
+        form = f"regexp_full_match({name}, '{_TIME}') AND {name}[12:13] <> '24'"
+        return f"({name} IS NULL OR ({form} AND TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL))"
     if column.kind == "boolean":
         return f"{name} IN ('true', 'false')"
     if column.kind in {"integer", "seconds"}:
@@ -176,24 +195,27 @@ def _check_text(column: Column) -> str:
     return ""
 
 
-def _check_time(column: Column) -> str:
-    """Return the condition that a time is one, with milliseconds."""
+def _check_value(column: Column) -> str:
+    """Return the condition that a time is one, with milliseconds, and a number one that figures take; else empty."""
     name = quote(column.name)
+    if column.kind in MOST:
+        return f"abs({name}) <= {MOST[column.kind]}"
+    if column.kind != "time":
+        return ""
     return (
         f"{name} >= TIMESTAMPTZ '{_FIRST_YEAR}-01-02 00:00:00+00' AND epoch_us({name}) % 1000 = 0 "
         f"AND {name} < TIMESTAMPTZ '{_LAST_YEAR}-01-01 00:00:00+00'"
     )
 
 
+def _check_field(column: Column) -> str:
+    """Return the condition that a text is no list or object, in which Python looks for elements; else empty."""
+    return f"{quote(column.name)}[1] NOT IN ('[', '{{')" if column.kind == "text" else ""
+
+
 def _where(window: tuple[datetime, datetime] | None) -> str:
     """Return the condition on the start of a call; one whose start is unknown may be of any window."""
     if window is None:
-        return ""
+        return "true"
     since, until = (f"TIMESTAMPTZ '{at.isoformat()}'" for at in window)
-    return f"WHERE start_time IS NULL OR (start_time >= {since} AND start_time < {until})"
-
-
-def _text(value: str) -> str:
-    """Return a text as SQL writes it."""
-    escaped = value.replace("'", "''")
-    return f"'{escaped}'"
+    return f"(start_time IS NULL OR (start_time >= {since} AND start_time < {until}))"

@@ -116,7 +116,7 @@ NOTHING_EXPECTED = Expected()
 _NOUNS: dict[Kind, str] = {
     "text": "text",
     "integer": "a whole number",
-    "seconds": "a number of seconds",
+    "seconds": "a whole number of seconds",
     "decimal": "a number",
     "money": "an amount of money",
     "boolean": "true or false",
@@ -127,7 +127,7 @@ _NOUNS: dict[Kind, str] = {
 
 def misfit(value: Any, kind: Kind) -> str:
     """Return the type of a value and the type that was expected; never the value, which is personal data."""
-    came = "a number"
+    came = "a fraction" if isinstance(value, float) else "a number"
     if isinstance(value, str):
         came = "text"
     elif isinstance(value, bool):

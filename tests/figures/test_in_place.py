@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import duckdb
 import pytest
 
 from cdrctl import writers
 from cdrctl.calls.columns import CALL, OUTCOMES
-from cdrctl.figures.in_place import form_of
+from cdrctl.figures.engine import NO_LISTS
+from cdrctl.figures.in_place import CallFiles, form_of, open_in_place
 from cdrctl.records.events import Row
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import rfc3339
@@ -21,11 +24,12 @@ from tests.support.runner import run
 LOOK = writers.RenderOptions(width=80, zone=UTC, color=False)
 START = datetime(2026, 11, 9, 22, 30, tzinfo=UTC)
 FORMS = ("parquet", "csv", "tsv", "jsonl")
-EVERY_CALL = ("--where", "provider != portsip")  # a condition is examined in Python
+EVERY_CALL = ("--where", "provider ~ .")  # Python examines a condition with a regular expression
+TEXTS = ('Zoë, "Jr"', "[x]", "two\nlines", "+12025550150", "+441632960122")
 COLUMNS = {column.name: at for at, column in enumerate(CALL)}
 
 
-def row(random: Random) -> Row:
+def row(random: Random, texts: Sequence[str] = TEXTS) -> Row:
     """Return a call with any values, or none, in each column."""
     start = START + timedelta(milliseconds=random.randrange(3 * 86_400_000))
     values: dict[str, Any] = {
@@ -46,7 +50,7 @@ def row(random: Random) -> Row:
         elif column.kind == "list":
             values[column.name] = ["a", 'b"', None]
         else:
-            values[column.name] = random.choice(('Zoë, "Jr"', "[x]", "two\nlines", "+12025550150", "+441632960122"))
+            values[column.name] = random.choice(texts)
     if random.random() < 0.9:
         values |= {"start_time": rfc3339(start), "outcome": random.choice(OUTCOMES)}
         values["direction"] = random.choice(("inbound", "outbound", "internal"))
@@ -78,6 +82,28 @@ def test_figures_in_place_are_those_through_python(tmp_path: Path, form: str, se
     assert len(in_place.lines) > 22
 
 
+def in_place(path: Path, names: Sequence[str] = NO_LISTS, where: str = "true", fields: Sequence[str] = ()) -> Any:
+    """Return the ids of the calls that DuckDB reads of a file; None if the file must be read through Python."""
+    counts: list[int] = []
+    files = CallFiles([(str(path), path.suffix[1:])], None, counts.append, list, where, frozenset(fields))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        if not open_in_place(connection, files, names):
+            return None
+        found = [one for (one,) in connection.execute("SELECT call_id FROM all_calls").fetchall()]
+    assert counts == [len(found)]
+    return sorted(found)
+
+
+def test_duckdb_itself_reads_files_that_cdrctl_wrote(tmp_path: Path) -> None:
+    random = Random(6)  # noqa: S311
+    rows = [row(random) for _ in range(50)]
+    for form in FORMS:
+        assert in_place(written(tmp_path / f"calls.{form}", rows)) == sorted(
+            str(one[COLUMNS["call_id"]]) for one in rows
+        )
+
+
 @pytest.mark.thin
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -90,6 +116,32 @@ def test_text_that_is_not_as_cdrctl_writes_it_is_read_through_python(tmp_path: P
     path = written(tmp_path / "calls.csv", rows)
     names = ("--figures", "calls,acd,answered,short,traffic", "--since", "2026-11-09", "--until", "2026-11-14")
     assert run("stats", path, *names).ok().out == run("stats", path, *names, *EVERY_CALL).ok().out
+
+
+@pytest.mark.thin
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("cost", "9" * 300),
+            ("cost", "1000000000000000.01"),
+            ("talk_seconds", "1" * 30),
+            ("talk_seconds", 10**12 + 1),
+        ),
+        *(("talk_seconds", "1.5"), ("talk_seconds", "soon"), ("talk_seconds", True), ("cost", "inf")),
+        *(("start_time", "2026-11-10T24:00:00.000Z"), ("answer_time", "soon"), ("network_answered", "perhaps")),
+    ],
+)
+def test_a_value_that_cannot_be_counted_is_named_with_its_call(tmp_path: Path, name: str, value: Any) -> None:
+    random = Random(3)  # noqa: S311
+    rows = [row(random) for _ in range(5)]
+    rows[3][COLUMNS[name]] = value
+    figures = ("--figures", "traffic,cost,asr,peak", "--since", "2026-11-09", "--until", "2026-11-14")
+    for form, condition in (("csv", EVERY_CALL), ("jsonl", ())):
+        path = written(tmp_path / f"calls.{form}", rows)
+        ran = run("stats", path, *figures, *condition)
+        assert ran.code == 2
+        assert f"{path}, call 4: {name}: " in ran.err
 
 
 def test_a_line_that_cannot_be_read_leaves_no_figure(tmp_path: Path) -> None:

@@ -103,9 +103,7 @@ class _Join:
                     self._close_until(start)
                     yield from self._ready(start)
             last, tokens = joining_of_parts(values) if number == PLAIN else templates[number].joining(values)
-            until = last + reach
-            if not start and until < now:  # no leg with a start follows
-                until = now
+            until = last + reach if start else max(last + reach, now)  # legs without a start come last
             if shared and not shared.isdisjoint(tokens):
                 tokens = tuple(one for one in tokens if one not in shared)
             call: _Open | None = None

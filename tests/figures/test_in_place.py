@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,9 @@ from cdrctl.figures.engine import NO_LISTS
 from cdrctl.figures.in_place import CallFiles, form_of, open_in_place
 from cdrctl.records.events import Row
 from cdrctl.records.schemas import Schema
+from cdrctl.sandbox import Exchange
 from cdrctl.windows import rfc3339
+from tests.calls import truth_kit
 from tests.support.runner import run
 
 LOOK = writers.RenderOptions(width=80, zone=UTC, color=False)
@@ -142,6 +146,24 @@ def test_a_value_that_cannot_be_counted_is_named_with_its_call(tmp_path: Path, n
         ran = run("stats", path, *figures, *condition)
         assert ran.code == 2
         assert f"{path}, call 4: {name}: " in ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("field", "name"), [("Price", "cost"), ("Duration", "talk_seconds")])
+def test_legs_of_which_a_number_cannot_be_are_found_and_left_out(tmp_path: Path, field: str, name: str) -> None:
+    since = truth_kit.NOW - timedelta(days=3)
+    records = truth_kit.imitation_of("voicenter", Exchange(1)).truth("cdrs", since, since + timedelta(days=1))
+    odd = next(one for one in records if one["Duration"] and one["DialStatus"] == "ANSWER")
+    odd[field] = 10**18 if field == "Duration" else "9" * 300
+    path = tmp_path / "legs.jsonl"
+    path.write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    ran = run("stats", path, "--figures", f"calls,{name.partition('_')[0]}")
+    assert ran.code == 7
+    shown, without = re.findall("--where '([^']*)'", ran.err)
+    count = len(run("calls", path).ok().lines)
+    assert len(run("calls", path, "--where", shown).ok().lines) == 1
+    ran = run("stats", path, "--figures", f"calls,{name.partition('_')[0]}", "--where", without).ok()
+    assert ran.lines[0]["value"] == str(count - 1)
 
 
 def test_a_line_that_cannot_be_read_leaves_no_figure(tmp_path: Path) -> None:

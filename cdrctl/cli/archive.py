@@ -228,6 +228,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         profiles, _ = read_profiles(opened)
         providers = {name: one.provider for name, one in profiles.items()}
         providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
+        opened.reporter.left_behind = "the ledger may not be rebuilt: run this again"
         with writing_archive(archive.folder):
             found = rebuild_ledger(archive, providers, the_clock(opened).now())
         refresh_calls(opened, archive)

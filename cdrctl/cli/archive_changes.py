@@ -20,6 +20,9 @@ INTO = option("--into", about="Folder of the archive, or its URL (s3://…).", m
 YES = option("--yes", about="Do not ask.", kind="flag")
 DRY_RUN = option("--dry-run", about="Show what would be removed, and change nothing.", kind="flag")
 
+UNFINISHED = "some of it is done: run this again to finish it"
+"""What an interrupted change leaves behind."""
+
 LINES = 20
 """How many calls have a line of their own."""
 
@@ -59,14 +62,13 @@ def agreed(opened: Session, question: str, *, yes: bool) -> bool:
     Raises:
         UsageError: There is no terminal, and no --yes.
     """
-    if yes:
-        return True
-    if not opened.process.stdin_is_terminal:
+    if not yes and not opened.process.stdin_is_terminal:
         raise UsageError(
             "this cannot be undone, and there is no terminal to ask on; nothing was changed",
             hint="look at it with --dry-run, then give --yes",
         )
-    if confirm(opened, question, default=False):
-        return True
-    opened.reporter.log("note", "nothing was changed")
-    return False
+    if not yes and not confirm(opened, question, default=False):
+        opened.reporter.log("note", "nothing was changed")
+        return False
+    opened.reporter.left_behind = UNFINISHED
+    return True

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 from cdrctl.archive.places import place_of
-from cdrctl.cli.archive_changes import INTO, YES, agreed, open_to_change
+from cdrctl.cli.archive_changes import INTO, UNFINISHED, YES, agreed, open_to_change
 from cdrctl.cli.archived import check_names
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
@@ -91,6 +91,7 @@ def _adopt(opened: Session, archive: Archive, name: str, part: Part, kept: list[
             raise part.error
         assert part.profile is not None  # noqa: S101 - it is connected
         account = account_of(part.provider, part.profile.settings, sandbox=part.name == SANDBOX)
+    opened.reporter.left_behind = UNFINISHED
     before = None
     with suppress(ConfigurationError):  # it is damaged
         before = owner_of(archive, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,26 @@ def test_erase_refuses_what_is_no_number_and_archives_of_older_versions(archive:
     (archive.folder / "old").mkdir()
     (archive.folder / "old" / "archive.toml").write_text('zone = "UTC"\nformat = "jsonl"\n', encoding="utf-8")
     assert archive.run("archive", "erase", "--into", "old", "--number", "+49301234567", "--yes").code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("archive", "retain", "--days", "2", "--yes"),
+        ("archive", "erase", "--number", "972500000001", "--yes"),
+        ("archive", "forget", "acme", "--yes"),
+        ("verify", "--rebuild"),
+    ],
+    ids=" ".join,
+)
+def test_an_interrupted_change_does_not_claim_that_nothing_was_changed(
+    archive: Shell, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def interrupted(_number: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    ran = archive.run(*[word.replace("acme", "voicenter") for word in words], *INTO)
+    assert ran.code == 130
+    assert "run this again" in ran.err
+    assert "no file was touched" not in ran.err

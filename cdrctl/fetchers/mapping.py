@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from cdrctl.records.events import Value
+from cdrctl.records.instants import moved
 from cdrctl.records.readers import iso_instant
+from cdrctl.records.steps import step
 from cdrctl.windows import rfc3339
 
 LONGEST = int(timedelta(days=366).total_seconds())
@@ -24,6 +26,7 @@ def impossible(seconds: Any) -> bool:
     return isinstance(seconds, int) and not 0 <= seconds <= LONGEST
 
 
+@step(moved)
 def later(instant: Value, seconds: Value) -> str | None:
     """Return an instant moved forwards by seconds, or None if either is unknown or cannot be read."""
     if not isinstance(seconds, int):

@@ -335,7 +335,7 @@ def array_of(records: Sequence[Record]) -> bytes:
     return b"[%b]" % b",".join((records.raws if isinstance(records, RecordBatch) else None) or ())
 
 
-def _or_none(texts: Sequence[str]) -> Sequence[Value]:
+def or_none(texts: Sequence[str]) -> Sequence[Value]:
     """Return texts with None in place of empty ones: most columns of a page are full, or empty."""
     empty = texts.count("")
     if empty in {0, len(texts)}:
@@ -378,9 +378,15 @@ class RowBatch(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return map(list, zip(*self.values(), strict=True))
 
+    @staticmethod
+    def of(rows: Sequence[Row]) -> RowBatch:
+        """Return rows as columns."""
+        columns: list[Sequence[Value]] = [*zip(*rows, strict=True)]
+        return RowBatch(columns, [False] * len(columns), len(rows))
+
     def values(self) -> list[Sequence[Value]]:
         """Return the columns, with None in place of empty texts."""
-        return [_or_none(column) if text else column for column, text in zip(self.columns, self.texts, strict=True)]
+        return [or_none(column) if text else column for column, text in zip(self.columns, self.texts, strict=True)]
 
     def lacks(self, at: int) -> bool:
         """Return whether any row has no value in a column."""

@@ -17,6 +17,9 @@ Kind = Literal["text", "integer", "seconds", "decimal", "money", "boolean", "tim
 NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
 """The kinds whose values are numbers, or strings of digits."""
 
+READ_AS_TEXT = frozenset({"text", "time", "decimal", "money"})
+"""The kinds whose values are text."""
+
 EXTRA = "extra"
 
 

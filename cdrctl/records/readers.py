@@ -14,7 +14,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cdrctl.placeholders import is_placeholder
+from cdrctl.records import instants
 from cdrctl.records.events import Value
+from cdrctl.records.steps import step
 from cdrctl.windows import rfc3339
 
 GREGORIAN_UNIX_OFFSET = 62_167_219_200
@@ -203,6 +205,7 @@ _GREGORIAN_2000 = GREGORIAN_UNIX_OFFSET + 946_684_800
 _GREGORIAN_2100 = GREGORIAN_UNIX_OFFSET + 4_102_444_800
 
 
+@step(instants.seconds_between)
 def seconds_between(since: str | None, until: str | None) -> int | None:
     """Return the whole seconds between two times of a row, rounded down, or None if one is missing."""
     if not isinstance(since, str) or not isinstance(until, str):

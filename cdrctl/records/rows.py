@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
-from cdrctl.records.columns import EXTRA, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
+from cdrctl.records.columns import EXTRA, READ_AS_TEXT, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
 from cdrctl.records.events import Page, Record, Row, Value
 from cdrctl.records.readers import are_decimals, canonical_instants, digits_as_integers, read_text
 
@@ -301,9 +301,6 @@ _TYPED: Mapping[str, frozenset[type]] = {
 }
 """The types, by kind of column, whose values stay as they came."""
 
-_READ_AS_TEXT = frozenset({"text", "time", "decimal", "money"})
-"""The kinds of column whose values are text."""
-
 
 def read_texts_of(column: Column, texts: Sequence[str], context: Mapping[str, str]) -> Sequence[Value] | None:
     """Return the values of a column of texts, of which empty ones stay empty; None if they must be read one by one.
@@ -350,7 +347,7 @@ def _batch_rows(
             texts = _without([value or "" for value in raw] if None.__class__ in kinds else raw, column.null_words)
             found = read_texts_of(column, texts, context)
             if found is not None:
-                return found, column.kind in _READ_AS_TEXT
+                return found, column.kind in READ_AS_TEXT
             if column.read_in is None and column.kind != "time":
                 if at not in caches:
                     caches[at] = _ParsedTexts(lambda value: one(at, value, {}))

@@ -96,15 +96,15 @@ def common(
         UsageError: A field is not a column of the common CDR.
     """
     rows = native_rows(columns, warn, flat=True, known=known, became="use --schema native to get them")
-    names = [column.name for column in columns]
     chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
+    constants: dict[str, Value] = {"provider": provider, "profile": profile or None}
+    from cdrctl.records.layouts import Layouts
 
-    def common_rows(page: Page) -> list[Row]:
-        read = (dict(zip(names, row, strict=False)) for row in rows(page))
-        values = (
-            {**to_common(native_values), "provider": provider, "profile": profile or None} for native_values in read
-        )
-        return [[one.get(column.name) for column in chosen] for one in values]
+    layouts = Layouts(columns, chosen, lambda values: {**to_common(values), **constants})
+
+    def common_rows(page: Page) -> Sequence[Row]:
+        found = rows(page)
+        return layouts.rows(found if isinstance(found, RowBatch) else RowBatch.of(found))
 
     return Schema(chosen, common_rows)
 

@@ -17,6 +17,7 @@ from cdrctl.fetchers.callgear.settings import CLOSING_SLASH
 from cdrctl.fetchers.mapping import later
 from cdrctl.records.events import Value
 from cdrctl.records.readers import seconds_between
+from cdrctl.records.steps import step
 
 
 def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
@@ -53,7 +54,7 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
         "cause_q850": leg["release_cause_code"],
         "user": employee,
         "queue": leg["group_name"],
-        "recording_url": _recording(leg, leg["call_session_id"]),
+        "recording_url": _recording(leg["call_records"], leg["app_host"], leg["call_session_id"]),
         "cost": leg["total_charge"],
         "currency": leg["cost_currency"],
     }
@@ -92,7 +93,8 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
         "outcome": outcome,
         "cause": call["finish_reason"],
         "user": call["last_answered_employee_full_name"],
-        "recording_url": call["full_record_file_link"] or _recording(call, call["communication_id"] or call["id"]),
+        "recording_url": call["full_record_file_link"]
+        or _recording(call["call_records"], call["app_host"], call["communication_id"] or call["id"]),
     }
 
 
@@ -116,14 +118,14 @@ def _answer(began: Value, connected: Value, talk: int | None, total: int | None)
     return later(began, total - talk), total - talk
 
 
-def _recording(record: dict[str, Value], call_id: Value) -> str | None:
+@step()
+def _recording(records: Value, app_host: Value, call_id: Value) -> str | None:
     """Return the link to the first recording ("Get call legs report", call_records)."""
-    records = record["call_records"]
     first = records[0] if isinstance(records, list) and records else None
-    if not isinstance(first, str | int) or not isinstance(call_id, str) or not record["app_host"]:
+    if not isinstance(first, str | int) or not isinstance(call_id, str) or not app_host:
         return None
-    end = "/" if record["app_host"] in CLOSING_SLASH else ""
-    return f"{record['app_host']}/system/media/talk/{quote(call_id, safe='')}/{quote(str(first), safe='')}{end}"
+    end = "/" if app_host in CLOSING_SLASH else ""
+    return f"{app_host}/system/media/talk/{quote(call_id, safe='')}/{quote(str(first), safe='')}{end}"
 
 
 _Q850 = {17: "busy", 18: "no_answer", 19: "no_answer", 21: "rejected"}
@@ -185,16 +187,16 @@ def _outcome_of_call(call: dict[str, Value], *, answered: bool | None, talked: b
         return "answered" if answered else "unknown"
     found = unanswered_outcome(reason)
     if found in {CALLER_LEFT, QUEUED}:
-        waited = found == QUEUED or _employees_rung(call) > 1
+        waited = found == QUEUED or _employees_rung(call["employees"]) > 1
         return "abandoned" if call["direction"] == "in" and waited else "cancelled"
     if found == EMPLOYEE_LEFT:
         found = "cancelled" if call["direction"] == "out" else None
     return found or "unknown"
 
 
-def _employees_rung(call: dict[str, Value]) -> int:
+@step()
+def _employees_rung(employees: Value) -> int:
     """Return the number of employees rung. Several mean a queue or group, which the record of a call does not name."""
-    employees = call["employees"]
     if not isinstance(employees, list):
         return 0
     return len({str(one["employee_id"]) for one in employees if isinstance(one, dict) and one.get("employee_id")})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -14,8 +14,16 @@ from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.mapping import LONGEST, impossible, later
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records.events import Value
+from cdrctl.records.instants import from_unix
 from cdrctl.records.readers import read_units, unix_instant
+from cdrctl.records.steps import step
 from cdrctl.windows import rfc3339
+
+
+def _unix_texts(seconds: Sequence[Value], more: Sequence[Value] = ()) -> Sequence[str | None]:
+    if any(more):
+        raise ValueError
+    return from_unix(seconds)
 
 
 def common_cdr(row: dict[str, Value]) -> dict[str, Value]:
@@ -57,7 +65,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
         started = end
     inbound = leg["call_direction"] == "inbound"
     dialed = _user_part(leg["request"] if inbound else leg["to"])
-    cost = _cost(leg["billing_seconds"], ccv)
+    cost = _cost(leg["billing_seconds"], ccv["account_billing"], *map(ccv.__getitem__, _TARIFF))
     return {
         **_instants(started, end, seconds, leg["billing_seconds"]),
         **_cause(leg["hangup_cause"], leg["billing_seconds"]),
@@ -79,6 +87,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
     }
 
 
+@step(_unix_texts)
 def _unix(seconds: Value, more: Value = 0) -> str | None:
     """Return the instant `more` seconds after a Unix time, or None if that is unreadable or stands for no time."""
     with suppress(ValueError, OverflowError, TypeError):
@@ -125,6 +134,7 @@ def _cause(cause: Value, talk: Value) -> dict[str, Value]:
     return {"cause": cause, "cause_q850": q850, "answered": answered, "outcome": outcome}
 
 
+@step()
 def _user_part(address: Value) -> str | None:
     if not isinstance(address, str):
         return None
@@ -140,9 +150,14 @@ def _direction(side: Value, authorizing_id: Value, dialed: Value) -> str:
         return side if side in {"inbound", "outbound"} else "unknown"
     if side != "inbound":
         return "unknown"
+    return "outbound" if is_outside(dialed) else "internal"
+
+
+@step()
+def is_outside(dialed: Value) -> bool:
+    """Return whether a dialled number is not that of an extension, which is shorter."""
     number = str(dialed or "")
-    outside = number.startswith("+") or (number.isdigit() and len(number) > 6)  # extensions are shorter
-    return "outbound" if outside else "internal"
+    return number.startswith("+") or (number.isdigit() and len(number) > 6)
 
 
 _RESOURCES = {
@@ -162,22 +177,32 @@ def _direction_of_document(side: Value, dialed: Value, ccv: Mapping[str, Value])
     return _direction(side, None if carrier else ccv["authorizing_id"], dialed)
 
 
-def _cost(seconds: Value, ccv: Mapping[str, Value]) -> str | None:
+_TARIFF = ("rate", "rate_nocharge_time", "rate_minimum", "rate_increment", "surcharge", "discount_percentage")
+
+
+@step()
+def _cost(
+    seconds: Value,
+    billing: Value,
+    rate: Value,
+    free: Value,
+    minimum: Value,
+    increment: Value,
+    surcharge: Value,
+    discount: Value,
+) -> str | None:
     """Return the cost by the server's own rule, in money, or None: not rated.
 
     GitHub 2600hz/kazoo, `calculate_cost` of wht_util.erl (4.x) and kz_currency.erl: seconds up to the minimum cost the
     surcharge and the minimum, every increment begun after that its share; computed in floats and cut to whole units
     of a ten-thousandth; then the discount comes off, cut likewise.
     """
-    if ccv["account_billing"] != "per_minute" or ccv["rate"] is None or (seconds := _possible_length(seconds)) is None:
+    if billing != "per_minute" or rate is None or (seconds := _possible_length(seconds)) is None:
         return None
-    free, minimum, increment = (
-        value if isinstance(value := ccv[name], int) else 0
-        for name in ("rate_nocharge_time", "rate_minimum", "rate_increment")
-    )
+    free, minimum, increment = (value if isinstance(value, int) else 0 for value in (free, minimum, increment))
     try:
-        rate, surcharge = (int(Decimal(ccv[name] or 0) * 10_000) for name in ("rate", "surcharge"))
-        percent = int(Decimal(ccv["discount_percentage"] or 0))
+        rate, surcharge = (int(Decimal(value or 0) * 10_000) for value in (rate, surcharge))
+        percent = int(Decimal(discount or 0))
         if seconds <= max(0, free):
             return read_units(0)
         increment = increment if increment > 0 else 60

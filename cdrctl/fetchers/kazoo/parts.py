@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from cdrctl.fetchers.kazoo.common import is_outside
 from cdrctl.fetchers.mapping import LONGEST
 from cdrctl.records.events import Value
 from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
@@ -68,11 +69,6 @@ def _is_carrier(row: Values, authorizing: Value) -> bool:
     return not authorizing
 
 
-def _is_outside(dialed: Value) -> bool:
-    number = str(dialed or "")
-    return number.startswith("+") or (number.isdigit() and len(number) > 6)
-
-
 def _is_usual(unix: Value, total: Value, talk: Value, callee: Value, dialed: Value) -> bool:
     """Return whether start and lengths are possible, and the called number is not that of an address."""
     lengths = isinstance(total, int) and isinstance(talk, int) and 0 <= talk <= total <= LONGEST
@@ -90,7 +86,7 @@ _SHAPE = Shape(
     times=("unix_timestamp",),
     unix=frozenset({"unix_timestamp"}),
     lengths=("duration_seconds", "billing_seconds"),
-    looks=(("dialed_number", _is_outside, {True: "+", False: ""}),),
+    looks=(("dialed_number", is_outside, {True: "+", False: ""}),),
     examined=("unix_timestamp", "duration_seconds", "billing_seconds", "callee_id_number", "dialed_number"),
     usual=_is_usual,
 )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from cdrctl.fetchers import Gives
 from cdrctl.records.events import Value
 from cdrctl.records.readers import seconds_between
+from cdrctl.records.steps import step
 
 _DIRECTIONS = {
     "INBOUND_CALL": "inbound",
@@ -64,7 +65,13 @@ def common_cdr(call: dict[str, Value]) -> dict[str, Value]:
 
 def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
     """Return a leg of `GET /cdrs/ID` as a common CDR; the legs of a call share its id."""
-    return {**common_cdr(leg), "call_id": re.sub(r"#[0-9]+\Z", "", str(leg["id"]))}
+    return {**common_cdr(leg), "call_id": _call_of(leg["id"])}
+
+
+@step()
+def _call_of(leg_id: Value) -> str:
+    """Return the id of a call from that of a leg."""
+    return re.sub(r"#[0-9]+\Z", "", str(leg_id))
 
 
 def word_for(value: Value) -> str:

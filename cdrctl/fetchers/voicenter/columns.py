@@ -14,11 +14,13 @@ from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, Value, fingerprint, pick
 from cdrctl.records.readers import from_minutes, read_boolean, read_decimal, read_integer, read_iso_time, unix_instant
+from cdrctl.records.steps import step
 from cdrctl.windows import EPOCH, rfc3339
 
 # The record
 
 
+@step(few=True)
 def fold(text: Any) -> str:
     """Return a word without blanks and letter case, which vary; empty if it is not text."""
     return re.sub(r"\s+", "", text).casefold() if isinstance(text, str) else ""

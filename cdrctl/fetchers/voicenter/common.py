@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from cdrctl.fetchers import Gives
 from cdrctl.fetchers.mapping import later
 from cdrctl.fetchers.voicenter.columns import LATER_NOTIFIED, fold, joined_text
 from cdrctl.records.events import Value
+from cdrctl.records.instants import from_unix
 from cdrctl.records.readers import unix_instant
+from cdrctl.records.steps import step
 from cdrctl.windows import rfc3339
 
 # Page "Call Log", `CdrType`. The numbers before the names in "Call log (Version 0.1)" are those of its rows.
@@ -81,11 +83,9 @@ def common_cdr(row: dict[str, Value]) -> dict[str, Value]:
     kind = kind_of(row)
     direction = DIRECTIONS.get(kind, "unknown")
     inbound, outbound = direction == "inbound", direction == "outbound"
-    started = row["date"]
-    with suppress(ValueError):
-        started = rfc3339(unix_instant(row["date_epoch"])) if row["date_epoch"] else started
+    started = _unix(row["date_epoch"]) or row["date"]
     return {
-        "record_id": _record_id(joined_text(row["call_id"], row["cdr_type"], row["type"], started), row),
+        "record_id": _record_id(row["call_id"], row["cdr_type"], row["type"], started, row["record_hash"]),
         "call_id": row["call_id"],
         "direction": direction,
         "from_number": row["caller_number"] or row["caller_extension"],
@@ -115,7 +115,7 @@ def common_notification(row: dict[str, Value]) -> dict[str, Value]:
     ring = row["dialtime"] if row["actual_call_dialtime"] is None else row["actual_call_dialtime"]
     lasted = talk if row["duration"] is None else row["duration"]
     return {
-        "record_id": _record_id(joined_text(row["ivruniqueid"], None, row["type"], row["time"]), row),
+        "record_id": _record_id(row["ivruniqueid"], None, row["type"], row["time"], row["record_hash"]),
         "call_id": row["ivruniqueid"],
         "direction": direction,
         "from_number": row["caller"],
@@ -147,8 +147,34 @@ def _talk(kind: str, row: dict[str, Value]) -> Value:
     return max(0, row["duration"] - waited)
 
 
-def _record_id(key: str | None, row: dict[str, Value]) -> str | None:
-    return ":".join(filter(None, (key, row["record_hash"]))) or None
+@step(from_unix)
+def _unix(seconds: Value) -> str | None:
+    """Return the instant of Unix seconds, or None if there is none."""
+    with suppress(ValueError):
+        return rfc3339(unix_instant(seconds)) if seconds else None
+    return None
+
+
+def _record_ids(
+    calls: Sequence[Value],
+    numbers: Sequence[Value],
+    kinds: Sequence[Value],
+    instants: Sequence[Value],
+    digests: Sequence[Value],
+) -> Sequence[str]:
+    """Return the ids of records whose calls have ids, and which have no digests of their own."""
+    if any(digests) or {*map(type, calls)} - {str} or {*map(type, numbers)} - {int, type(None)} or "" in calls:
+        raise ValueError
+    words = {pair: str(joined_text("x", *pair, ""))[1:] for pair in {*zip(numbers, kinds, strict=True)}}
+    return [
+        f"{call}{words[number, kind]}{at or ''}"
+        for call, number, kind, at in zip(calls, numbers, kinds, instants, strict=True)
+    ]
+
+
+@step(_record_ids)
+def _record_id(call_id: Value, number: Value, kind: Value, at: Value, digest: Value) -> str | None:
+    return ":".join(filter(None, (joined_text(call_id, number, kind, at), digest))) or None
 
 
 def _course_of_call(

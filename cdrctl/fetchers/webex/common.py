@@ -9,6 +9,7 @@ from cdrctl.fetchers.mapping import length
 from cdrctl.fetchers.webex.columns import Q850
 from cdrctl.records.events import Value
 from cdrctl.records.readers import seconds_between
+from cdrctl.records.steps import step
 
 # Reasons that decide the outcome of an unanswered leg: REFUSALS before a pickup elsewhere, SILENCES after it.
 REFUSALS: Mapping[str, str] = {
@@ -71,6 +72,12 @@ def _answered(leg: dict[str, Value]) -> bool | None:
     return True if isinstance(leg["answer_time"], str) else None
 
 
+@step()
+def is_plus(number: Value) -> bool:
+    """Return whether a number has its country code."""
+    return isinstance(number, str) and number.startswith("+")
+
+
 def _word(value: Value) -> str:
     """Return a value of an open enumeration, or an empty string if it is not text."""
     return value if isinstance(value, str) else ""
@@ -83,7 +90,7 @@ def _direction(leg: dict[str, Value]) -> str:
             return "internal"
         return "outbound" if kind in OUTBOUND else "unknown"
     if leg["direction"] == "TERMINATING":
-        outside = leg["inbound_trunk"] or _word(leg["calling_number"]).startswith("+")
+        outside = leg["inbound_trunk"] or is_plus(leg["calling_number"])
         if kind == "SIP_INBOUND" or (kind == "SIP_ENTERPRISE" and outside):
             return "inbound"  # calls from outside reach people behind a queue as SIP_ENTERPRISE legs
         return "internal" if kind == "SIP_ENTERPRISE" else "unknown"

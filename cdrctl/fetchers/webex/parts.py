@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cdrctl.fetchers.webex.common import is_plus
 from cdrctl.records.events import Value
 from cdrctl.records.parts import Joins, Part, Party, Role, Shape, Values, milliseconds, text, whole
 
@@ -112,10 +113,6 @@ def _ids(column: Sequence[Value]) -> Sequence[Value]:
     return list(map(_id, column))
 
 
-def _is_plus(number: Value) -> bool:
-    return isinstance(number, str) and number.startswith("+")
-
-
 _SHAPE = Shape(
     key=("report_id",),
     kinds=(
@@ -132,7 +129,7 @@ _SHAPE = Shape(
     lengths=("duration", "hold_duration"),
     ids=frozenset({*_LINKS, *(name for _, name in _NAMES)}),
     clean=_ids,
-    looks=(("calling_number", _is_plus, {True: "+", False: ""}),),
+    looks=(("calling_number", is_plus, {True: "+", False: ""}),),
     examined=("report_id", "duration", "hold_duration"),
     usual=lambda record, talk, hold: bool(record) and (talk or 0) >= 0 and (hold or 0) >= 0,
 )

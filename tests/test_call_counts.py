@@ -61,7 +61,6 @@ CASES = (
     Case("voicenter", "cdrs", ("-f", "csv"), 870, 12.0, 13),
     Case("webex", "cdrs", ("-f", "jsonl"), 200, 0.4, 0),
     Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 150, 0.4, 0),
-    Case("webex", "cdrs", ("-f", "csv", "--schema", "common"), 190, 29.1, 0),
     Case("portsip", "cdrs", ("-f", "sqlite"), 200, 7.3, 0),
     Case("portsip", "cdrs", ("-f", "parquet"), 200, 6.3, 0),
 )

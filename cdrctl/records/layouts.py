@@ -26,6 +26,9 @@ from cdrctl.records.steps import PROBES, Step
 USES = 4
 """Records of a layout that are mapped by themselves before there is a template."""
 
+FIRST = 500
+"""Records that are mapped by themselves before anything is learned, which takes as long as mapping a thousand."""
+
 _FEWEST = 8
 """Rows of a page that is worth the effort."""
 
@@ -96,7 +99,7 @@ class Layouts:
 
     def rows(self, batch: RowBatch) -> Sequence[Row]:
         """Return the mapped rows of a batch."""
-        while not self._given_up and len(batch) >= _FEWEST:
+        while not self._given_up and len(batch) >= _FEWEST and self._count >= FIRST:
             before = self._learned.size()
             found = self._quick(batch)
             if self._learned.size() == before:
@@ -147,8 +150,6 @@ class Layouts:
             one = next(iter(kinds), self._types[at])
             if one is list and at in self._learned.kinds:
                 return None
-            if one is bool:
-                self._learned.kinds.add(at)
             found.append(one)
         return tuple(found)
 

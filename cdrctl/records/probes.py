@@ -61,7 +61,7 @@ class Learned(Struct):
 
     def probed(self, source: int, value: Value) -> Value:
         """Return a probe for a value of a source, or the value itself if it is a kind, a boolean or missing."""
-        if isinstance(value, bool) or value == "":
+        if isinstance(value, bool):
             self.kinds.add(source)
         if value is None or (source in self.kinds and not isinstance(value, list)):
             return value
@@ -98,11 +98,14 @@ class Reads(dict[str, Value]):
         super().__init__(values)
         self._learned = learned
         self._at = at
+        self._probes: dict[str, Value] = {}
 
     def __getitem__(self, name: str) -> Value:
-        value, source = super().__getitem__(name), self._at[name]
-        self._learned.reads.add(source)
-        return self._learned.probed(source, value)
+        if name not in self._probes:
+            source = self._at[name]
+            self._learned.reads.add(source)
+            self._probes[name] = self._learned.probed(source, super().__getitem__(name))
+        return self._probes[name]
 
     def get(self, name: str, default: Value = None) -> Value:
         """Return the probe of a column, or the default if there is no such column."""
@@ -165,7 +168,10 @@ def _itself(self: _Probe) -> _Probe:
 
 
 def _truth() -> Callable[[Any], Any]:
-    known = Step(lambda value: None if value is None else bool(value))
+    known = Step(
+        lambda value: None if value is None else bool(value),
+        lambda column: [None if value is None else bool(value) for value in column],
+    )
     return lambda self: self.step(known, (self,))
 
 

@@ -125,7 +125,10 @@ def _recording(records: Value, app_host: Value, call_id: Value) -> str | None:
     if not isinstance(first, str | int) or not isinstance(call_id, str) or not app_host:
         return None
     end = "/" if app_host in CLOSING_SLASH else ""
-    return f"{app_host}/system/media/talk/{quote(call_id, safe='')}/{quote(str(first), safe='')}{end}"
+    name = str(first)
+    if not (call_id + name).isalnum() or not (call_id + name).isascii():
+        call_id, name = quote(call_id, safe=""), quote(name, safe="")
+    return f"{app_host}/system/media/talk/{call_id}/{name}{end}"
 
 
 _Q850 = {17: "busy", 18: "no_answer", 19: "no_answer", 21: "rejected"}

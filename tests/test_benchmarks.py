@@ -21,6 +21,7 @@ from cdrctl import PROVIDERS
 from cdrctl.archive.ledger2 import JsonLedger
 from cdrctl.archive.store import open_archive
 from cdrctl.archive.verify import differences
+from tests.support.products import for_each
 from tests.support.program import CLOCK
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ def listing(pages: wires.Pages, target: str) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(210, [50, 50, 50, 50, 10]), (200, [50] * 4), (7, [7])])
+@for_each("count, sizes", [(210, [50, 50, 50, 50, 10]), (200, [50] * 4), (7, [7])])
 def test_pages_of_webex_are_as_documented(count: int, sizes: list[int]) -> None:
     pages = followed(server.pages("webex", count, 50, DAY), f"/v1/cdr_feed?{WINDOW}&max=5000")
     assert [len(page) for page in pages] == sizes

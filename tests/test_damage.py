@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.damage import DEEPEST, Damage, Unreadable, is_undamaged, loads, mend, shallow, text_of
@@ -76,8 +75,8 @@ def test_other_encodings_of_json_are_read(encoding: str) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("sent", "right"),
+@for_each(
+    "sent, right",
     [(r"\ud83d lone", "\ufffd lone"), (r"\ude00", "\ufffd"), (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600")],
 )
 def test_half_a_surrogate_pair_is_replaced_except_in_raw_records(sent: str, right: str) -> None:
@@ -116,7 +115,7 @@ def test_a_value_nested_too_deep_damages_only_its_record(depth: int, pair: tuple
     assert not is_undamaged([second])
 
 
-@pytest.mark.parametrize("digits", [4301, 5_000, 1_000_000])
+@for_each("digits", [4301, 5_000, 1_000_000])
 def test_an_integer_of_too_many_digits_damages_only_its_record(digits: int) -> None:
     first, second = read(b'[{"id":1},{"id":2,"n":-%b}]' % (b"9" * digits))
     damage = Damage()

@@ -332,7 +332,7 @@ def test_bodies_that_do_not_fit_raw_lines_are_not_decoded_by_column(body: bytes)
     assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=True)(bytearray(body), ("items",)) is None
 
 
-@pytest.mark.parametrize("blanks", ["", " ", "\n  "])
+@for_each("blanks", ["", " ", "\n  "])
 def test_the_fields_beside_the_records_are_decoded(blanks: str) -> None:
     assert WEBEX.key_fields is not None
     reader = BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)
@@ -375,7 +375,7 @@ def batched_page_of(text: str | bytes, few: int) -> BatchedPage:
     return batched
 
 
-@pytest.mark.parametrize("first", [0, 9, 10], ids=["the first alone", "all but the last", "all"])
+@for_each("first", [0, 9, 10], ids=["the first alone", "all but the last", "all"])
 def test_a_large_page_is_cut_whatever_key_its_records_begin_with(first: int) -> None:
     records = [alike(**{"Report ID": f"{at}"}) for at in range(10)]
     turned = [one if at <= first else dict(reversed(one.items())) for at, one in enumerate(records)]

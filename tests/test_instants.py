@@ -74,7 +74,7 @@ class TestReadingAnInstant:
         """A fraction up to a microsecond is kept."""
         assert read(f"2026-11-19T08:00:00.{fraction}Z") == at(2026, 11, 19, 8, 0, 0, microsecond)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         ["2026-11-19T08:00:00.1234567Z", "19 Nov 2026 08:00:00.1234567", "2026-11-19T08:00:00,0000000Z"],
     )
@@ -168,8 +168,8 @@ class TestReadingAnInstant:
     def test_other_periods_are_refused(self, text: str) -> None:
         refused(text)
 
-    @pytest.mark.parametrize(
-        ("text", "length"),
+    @for_each(
+        "text, length",
         [("1.5h", timedelta(minutes=90)), ("7D", timedelta(days=7)), ("24H", timedelta(hours=24))],
     )
     def test_lengths_may_have_a_fraction_and_a_capital(self, text: str, length: timedelta) -> None:
@@ -273,7 +273,7 @@ class TestReadingAnInstant:
         """POSIX counts `GMT+3` westwards, and after a date alone `-02:00` could be the time."""
         assert "offset" in refused(text).message
 
-    @pytest.mark.parametrize("text", ["Mon 19 Nov 2026", "Monday, 19 Nov 2026 14:00", "Thu Mon 19 Nov 2026"])
+    @for_each("text", ["Mon 19 Nov 2026", "Monday, 19 Nov 2026 14:00", "Thu Mon 19 Nov 2026"])
     def test_a_wrong_weekday_is_refused(self, text: str) -> None:
         """A weekday that contradicts the date means that one of them is a typo."""
         assert "is a Thursday" in refused(text).message

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.support.products import for_each
@@ -62,3 +66,17 @@ def test_a_test_whose_case_skips_is_skipped() -> None:
     with pytest.raises(pytest.skip.Exception, match="the first"):
         check()
     assert tried == [1, 2]
+
+
+@for_each("number", [1, 2])
+@for_each("word", ["a", "b"])
+def test_each_case_has_its_own_folder_environment_and_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, word: str
+) -> None:
+    sys.stdout.write(f"{number} {word}\n")
+    assert not [*tmp_path.iterdir()]
+    assert "TESTS_WORD" not in os.environ
+    assert capsys.readouterr().out == f"{number} {word}\n"
+    sys.stdout.write("left")
+    (tmp_path / word).touch()
+    monkeypatch.setenv("TESTS_WORD", word)

@@ -200,8 +200,8 @@ def test_other_words_are_left_to_typer(odd: dict[str, str]) -> None:
     assert answer({**PLAIN, **odd}) is None
 
 
-@pytest.mark.parametrize(
-    ("items", "action", "answered"),
+@for_each(
+    "items, action, answered",
     [
         ("cdrctl webex ", "is-args", ("", 0)),
         ("cdrctl webex cdrs ", "is-args", ("", 1)),

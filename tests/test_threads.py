@@ -29,7 +29,7 @@ def task_of(*items: str) -> Task:
     return lambda: iter(items)
 
 
-@pytest.mark.parametrize("jobs", [1, 3, 16])
+@for_each("jobs", [1, 3, 16])
 def test_every_item_comes_once(jobs: int) -> None:
     tasks = [task_of(*(f"{part}.{n}" for n in range(part))) for part in range(9)]
     came = list(merge(tasks, jobs))

@@ -175,7 +175,7 @@ class TestZone:
         ).stdout
         assert [float(hours) for hours in answer.split()] == [winter, summer]
 
-    @pytest.mark.parametrize("value", ["Bogus/Zone", "Europe", "no zone", "right/Bogus"])
+    @for_each("value", ["Bogus/Zone", "Europe", "no zone", "right/Bogus"])
     def test_local_is_refused_if_tz_names_no_zone(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """The C library silently uses UTC for such a value."""
         monkeypatch.setenv("TZ", value)
@@ -342,8 +342,8 @@ class TestCutting:
 
 
 class TestWriting:
-    @pytest.mark.parametrize(
-        ("instant", "text"),
+    @for_each(
+        "instant, text",
         [
             (at(2026, 11, 19, 8), "2026-11-19T08:00:00.000Z"),
             (at(2026, 11, 19, 8, 0, 0, 123_999), "2026-11-19T08:00:00.123Z"),

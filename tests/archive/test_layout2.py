@@ -37,6 +37,7 @@ from cdrctl.windows import Window
 from cdrctl.writers.values import json_of, text_of
 from tests.archive.sync_kit import NOW, Bench, call, new_bench
 from tests.support.examples import examples
+from tests.support.products import for_each
 
 COLUMNS = (
     Column("id", "id"),
@@ -386,9 +387,7 @@ def test_one_run_writes_a_call_and_others_write_other_calls(plain: Bench) -> Non
             rebuild_ledger(replace(plain.archive), {}, NOW) if plain.sync() else None
 
 
-@pytest.mark.parametrize(
-    "text", ['layout = 3\nzone = "UTC"\nformat = "jsonl"', 'zone = "UTC"\nformat = "parquet"', "layout = []"]
-)
+@for_each("text", ['layout = 3\nzone = "UTC"\nformat = "jsonl"', 'zone = "UTC"\nformat = "parquet"', "layout = []"])
 def test_a_layout_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "archive.toml").write_text(text, encoding="utf-8")
     with pytest.raises(Exception, match=r"archive\.toml") as failed:

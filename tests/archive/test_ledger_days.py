@@ -106,7 +106,7 @@ def test_a_day_is_settled_by_one_reading_of_all_of_it(change: dict[str, object],
     assert not is_settled([DONE, DONE], DAY, timedelta(hours=48), latest)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "day",
     [
         DayCoverage("2026-11-09", "complete", 3, (), ""),

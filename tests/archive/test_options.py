@@ -70,8 +70,8 @@ def test_defaults_are_no_options(tmp_path: Path) -> None:
     assert text(tmp_path, "[profiles.other.cdrs]\nwith_cost = true") == ""
 
 
-@pytest.mark.parametrize(
-    ("provider", "tables", "words"),
+@for_each(
+    "provider, tables, words",
     [
         (
             "portsip",
@@ -103,7 +103,7 @@ def test_a_mistake_names_the_file_the_table_and_the_next_step(
     assert then in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "tables",
     [
         "[profile.acme.cdrs]\nfilter = 'a'",

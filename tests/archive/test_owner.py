@@ -23,6 +23,7 @@ from cdrctl.sandbox import Exchange, Sandbox
 from cdrctl.units.account import account_of
 from tests.archive.sync_kit import Bench, bench, bench1, call, without_ours
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import Ran, Shell
 
 __all__ = ["bench", "bench1"]
@@ -182,7 +183,7 @@ def account(provider: str, **settings: Any) -> Account:
     return account_of(found, found.settings.model_validate(settings))
 
 
-@pytest.mark.parametrize(("url", "same"), SPELLINGS)
+@for_each("url, same", SPELLINGS)
 def test_one_address_has_many_spellings(tmp_path: Path, url: str, same: bool) -> None:  # noqa: FBT001
     first = account("kazoo", base_url="https://kazoo.example.net/v2", account_id="a" * 32, auth_token="x")
     settings = {"account_id": "A" * 32, "auth_token": "y", "allow_http": url.startswith("http:")}
@@ -199,8 +200,8 @@ def test_the_regions_of_webex_are_one_host(tmp_path: Path) -> None:
     assert not is_same(tmp_path, first, account("webex", base_url="https://proxy.example.net/v1", access_token="y"))
 
 
-@pytest.mark.parametrize(
-    ("provider", "first", "now", "found"),
+@for_each(
+    "provider, first, now, found",
     [
         ("portsip", {"domain": "a.example", "username": "u"}, {"domain": "b.example", "username": "u"}, False),
         ("portsip", {"domain": "a.example", "username": "u"}, {"domain": "A.example", "username": "u"}, True),

@@ -57,7 +57,7 @@ def test_records_with_the_same_fields_are_a_batch() -> None:
     assert batch.starts[1] - batch.starts[0] == timedelta(milliseconds=1)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "records",
     [
         [PLAIN, {**PLAIN, "more": 1}],

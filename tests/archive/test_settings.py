@@ -9,6 +9,7 @@ import pytest
 
 from cdrctl.archive.settings import SweepPolicy, read_settings, settings_text
 from cdrctl.errors import UsageError
+from tests.support.products import for_each
 
 HEAD = 'layout = 2\nzone = "UTC"\nformat = "jsonl"\n'
 
@@ -19,8 +20,8 @@ def settings_of(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@for_each(
+    "text, said",
     [
         ("[sweeep]\ndays = 7", "sweeep"),
         ("zones = 1", "zones"),

@@ -337,8 +337,8 @@ def test_lateness_is_kept_in_every_format(tmp_path: Path, form: str) -> None:
     bench.ledger.close()
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
+@for_each(
+    "place, value",
     [
         ("lateness", 7),
         ("lateness", {"beyond": -1}),

@@ -33,6 +33,7 @@ from cdrctl.fetchers import load
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window, rfc3339
 from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
+from tests.support.products import for_each
 
 __all__ = ["bench"]
 
@@ -210,7 +211,7 @@ def test_records_without_a_start_are_kept_once_in_a_file_of_their_own(bench: Ben
     assert sum(ids.count("when") for ids in bench.kept().values()) == 1
 
 
-@pytest.mark.parametrize("form", [form for form in FORMATS if form != "parquet"])
+@for_each("form", [form for form in FORMATS if form != "parquet"])
 def test_every_format_can_be_added_to(tmp_path: Path, form: str) -> None:
     archive = open_or_create(tmp_path / "archive", "Europe/Paris", form, FIRST_LAYOUT)
     assert open_archive(tmp_path / "archive") == archive

@@ -28,6 +28,7 @@ from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.killed import run
 from tests.archive.sync_kit import NOW, Bench, begin_first_layout, bench, bench1
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 from tests.support.runner import Shell
 
 __all__ = ["bench", "bench1"]
@@ -285,8 +286,8 @@ def test_a_lock_that_cannot_be_written_is_no_unreadable_file(shell: Shell) -> No
     assert everything(shell.folder / "archive") == before
 
 
-@pytest.mark.parametrize(
-    ("number", "what"),
+@for_each(
+    "number, what",
     [
         (errno.ENOSPC, "free disk space"),
         (errno.EDQUOT, "free disk space"),

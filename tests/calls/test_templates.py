@@ -19,6 +19,7 @@ from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import CONTEXT, NOW, PROVIDER_NAMES, imitation_of, joined_call
+from tests.support.products import for_each
 
 ODD: tuple[Any, ...] = (
     *("", None, "x", "X ", "na", " +1", "*70", "1001", "SIP7", 0, -5, 1, 17, 10**12, 1.5, True, False, [], ["7/7"], {}),
@@ -92,7 +93,7 @@ def test_parts_by_templates_are_the_plain_ones(name: str, seed: int, monkeypatch
     assert batches > len(records) / 80
 
 
-@pytest.mark.parametrize("name", PROVIDER_NAMES)
+@for_each("name", PROVIDER_NAMES)
 def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new column that the plain mapping looks at would make it needed for each leg."""
     mapped: list[int] = []

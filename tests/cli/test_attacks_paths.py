@@ -15,6 +15,7 @@ from cdrctl.sandbox import Received
 from tests.cli.attacks_kit import REPORT, SINCE, UNTIL, files, odd, quiet
 from tests.contract.conftest import _one_authority  # noqa: F401 - here as there
 from tests.support.bench import SUBJECTS, Bench, Subject, bench, evenly
+from tests.support.products import for_each
 from tests.support.runner import Record
 
 # Ids that are paths
@@ -85,7 +86,7 @@ def test_an_id_is_one_part_of_a_path(command: str, tmp_path: Path) -> None:
                 assert {one.query for one in found} == {""}
 
 
-@pytest.mark.parametrize("command", ASKED)
+@for_each("command", ASKED)
 def test_an_invalid_id_is_refused_before_a_request(command: str, tmp_path: Path) -> None:
     with bench(subject_of(command.split(maxsplit=1)[0]), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         for text in NO_IDS:
@@ -99,7 +100,7 @@ def altered(made: Bench, change: Callable[[Record], Any]) -> None:
     made.alter(lambda document: change(document) if isinstance(document, dict) else document)
 
 
-@pytest.mark.parametrize("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J"])
+@for_each("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J"])
 def test_an_id_from_a_provider_is_one_part_of_a_path(text: str, tmp_path: Path) -> None:
     with bench(subject_of("kazoo"), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         altered(made, lambda document: {**document, "data": [{"id": text}]} if below(document) else document)
@@ -117,7 +118,7 @@ def below(document: Record) -> bool:
     return isinstance(data, list) and bool(data) and "tree" in data[0]
 
 
-@pytest.mark.parametrize("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J", "..", ".", ""])
+@for_each("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J", "..", ".", ""])
 def test_the_id_of_a_record_is_one_part_of_a_path(text: str, tmp_path: Path) -> None:
     """The cost of a record is requested by its id. An invalid id is not requested, and is reported."""
     with bench(subject_of("portsip"), tmp_path, evenly(2, SINCE, UNTIL)) as made:
@@ -131,7 +132,7 @@ def test_the_id_of_a_record_is_one_part_of_a_path(text: str, tmp_path: Path) -> 
         assert ran.code == 3, ran.err
 
 
-@pytest.mark.parametrize("text", ["..", ".", " ", ""])
+@for_each("text", ["..", ".", " ", ""])
 def test_an_invalid_id_from_a_provider_is_an_error_of_the_provider(text: str, tmp_path: Path) -> None:
     """It is not a usage error."""
     with bench(subject_of("portsip"), tmp_path, evenly(2, SINCE, UNTIL)) as made:

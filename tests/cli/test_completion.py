@@ -290,7 +290,7 @@ def test_profiles_may_exist_in_the_environment_alone(tmp_path: Path) -> None:
     assert words(f"{CDRS} -p ", there) == ["acme", "ops", "sandbox"]
 
 
-@pytest.mark.parametrize("text", ["[profiles.acme", "profiles = 3", "\x00", "a = " + "[" * 100_000, TWO + "\udcff"])
+@for_each("text", ["[profiles.acme", "profiles = 3", "\x00", "a = " + "[" * 100_000, TWO + "\udcff"])
 def test_a_broken_configuration_offers_no_profiles(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -362,7 +362,7 @@ def test_a_line_is_split_as_bash_splits_it(line: str, words_read: list[str], quo
     assert (list(found.words), found.quote) == (words_read, quote)
 
 
-@pytest.mark.parametrize("line", ["cdrctl webex cdrs > ", "cdrctl webex cdrs 2>x", "cdrctl webex cdrs -p a < f"])
+@for_each("line", ["cdrctl webex cdrs > ", "cdrctl webex cdrs 2>x", "cdrctl webex cdrs -p a < f"])
 def test_a_redirection_completes_files(line: str) -> None:
     assert asked("bash", line) == "files\n"
 
@@ -390,7 +390,7 @@ def test_every_line_gets_an_answer(text: str) -> None:
             assert all(sign.isprintable() or sign in "\n\t" for sign in said)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@for_each("shell", ["bash", "zsh", "fish"])
 def test_words_with_control_characters_are_not_offered(tmp_path: Path, shell: str) -> None:
     bad = ['"a\\u001b[2J"', '"a\\nb"', '"a\\tb"', '"a\\u0007"', '"a\\u202eb"', '"a\\u009b"', '""']
     there = configured(

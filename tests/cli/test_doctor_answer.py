@@ -11,6 +11,7 @@ import pytest
 
 from cdrctl import sandbox
 from tests.cli.doctor_kit import SECRET, Checkup, a_checkup
+from tests.support.products import for_each
 from tests.support.runner import NOW
 
 
@@ -42,8 +43,8 @@ def test_another_region_is_named(checkup: Checkup) -> None:
     assert found["next"].startswith("set base_url to https://analytics-calling")
 
 
-@pytest.mark.parametrize(
-    ("ahead", "code", "result", "step"),
+@for_each(
+    "ahead, code, result, step",
     [
         (timedelta(seconds=60), 0, "ok", None),
         (timedelta(minutes=5), 0, "warn", "set it and keep it synchronised: `timedatectl set-ntp true` on Linux"),

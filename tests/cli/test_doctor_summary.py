@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from cdrctl.cli.doctor_summary import MANY, summarize, summary
 from cdrctl.cli.findings import Finding, finding_lines
 from tests.support.products import for_each
@@ -42,7 +40,7 @@ def test_long_lines_wrap_under_their_column(width: int, *, colors: bool) -> None
         assert shown[0][column:].startswith("the server")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_a_word_too_long_for_its_column_stays_whole(width: int) -> None:
     path = "/" + "x" * (width - 10)
     shown = [
@@ -52,7 +50,7 @@ def test_a_word_too_long_for_its_column_stays_whole(width: int) -> None:
     assert sum(path in line for line in shown) == 2
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_a_name_too_long_for_its_column_has_its_own_line(width: int) -> None:
     name = "a-customer-with-a-long-name"
     shown = [*finding_lines(Finding(name, "ok", "11 checks ok"), width)]
@@ -87,7 +85,7 @@ def checked(folder: Path, count: int, *words: str, width: int = 80) -> Ran:
     return run("doctor", "--offline", "--config", config, *words, width=width)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@for_each("width", WIDTHS)
 def test_many_profiles_have_one_finding_each(tmp_path: Path, width: int) -> None:
     ran = checked(tmp_path, MANY + 1, "-f", "text", width=width)
     assert ran.code == 6

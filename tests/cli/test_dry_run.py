@@ -15,6 +15,7 @@ from cdrctl import PROVIDERS, sandbox
 from cdrctl.fetchers import Call, load
 from cdrctl.http.messages import MASK
 from cdrctl.profiles.names import secret_names
+from tests.support.products import for_each
 from tests.support.runner import NOW, configured, run
 
 YESTERDAY = ("--since", "2026-11-19", "--until", "2026-11-20")
@@ -41,7 +42,7 @@ def words(provider: str, call: Call, tmp_path: Path) -> list[str]:
     return [provider, *([call.group] if call.group else []), call.name, *given]
 
 
-@pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda one: one if isinstance(one, str) else one.name)
+@for_each("provider, call", CALLS)
 def test_nothing_is_sent_no_secret_is_read_and_no_file_written(provider: str, call: Call, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, sandbox.start(now=lambda: NOW) as running:
         given = dict(running.profiles[provider])

@@ -193,8 +193,8 @@ def test_no_thread_goes_on_after_the_limit(config: Path) -> None:
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+@for_each(
+    "arguments, code, words",
     [
         ((), 2, "--all"),
         (("--all", "-p", "x"), 2, "--all"),

@@ -228,7 +228,7 @@ def test_every_format_has_the_same_values() -> None:
     assert [line.split()[0] for line in table[2 : 2 + len(names)]] == names
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@for_each("width", [40, 80, 200])
 def test_a_terminal_gets_a_table_that_fits(width: int) -> None:
     ran = run("fields", "webex", terminal=True, width=width, environ={"NO_COLOR": "1"})
     assert ran.code == 0, ran.err

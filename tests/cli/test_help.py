@@ -204,7 +204,7 @@ Window:
 """
 
 
-@pytest.mark.parametrize("asked", [["webex", "cdrs", "--help"], ["webex", "cdrs", "-h"], ["help", "webex", "cdrs"]])
+@for_each("asked", [["webex", "cdrs", "--help"], ["webex", "cdrs", "-h"], ["help", "webex", "cdrs"]])
 def test_the_exact_page_of_a_call(capsys: pytest.CaptureFixture[str], asked: list[str]) -> None:
     assert run(*asked, width=80).code == 0
     shown = capsys.readouterr().out
@@ -312,7 +312,7 @@ def test_times_mean_what_the_topic_says(written: str, meant: str, zone: str) -> 
     assert found == datetime.fromisoformat(meant)
 
 
-@pytest.mark.parametrize("written", [row[0] for row in TIMES_REFUSED])
+@for_each("written", [row[0] for row in TIMES_REFUSED])
 def test_times_that_the_topic_calls_ambiguous_are_refused(written: str) -> None:
     with pytest.raises(UsageError):
         windows.instant(written, zone=UTC, now=NOW, option="--until")

@@ -76,8 +76,8 @@ def test_a_duplicate_field_is_refused_in_every_format(form: str, schema: str) ->
     assert "'direction'" in ran.err
 
 
-@pytest.mark.parametrize(
-    ("condition", "near"),
+@for_each(
+    "condition, near",
     [("outcome=missed", "no_answer"), ("outcome in (busy, Answered)", "answered"), ("direction != in", "inbound")],
 )
 def test_a_value_that_an_enumerated_field_never_has_is_refused(condition: str, near: str) -> None:
@@ -275,8 +275,8 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert said.err.startswith("cdrctl: ")
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
+@for_each(
+    "variable, value, said",
     [
         ("CDRCTL_LIMIT", "many", "--limit) must be a whole number, 1 or more"),
         ("CDRCTL_QUIET", "perhaps", "--quiet) must be true or false, or 1 or 0"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from cdrctl.errors import did_you_mean
 from tests.support.products import for_each
 from tests.support.runner import run
@@ -14,8 +12,8 @@ from tests.support.runner import run
 SECRET = "hunter2-correct-horse"
 
 
-@pytest.mark.parametrize(
-    ("asked", "meant"),
+@for_each(
+    "asked, meant",
     [
         (["webx"], "did you mean webex?"),
         (["WEBEX"], "did you mean webex?"),
@@ -50,7 +48,6 @@ SECRET = "hunter2-correct-horse"
         (["help", "webex", "cdr"], "did you mean cdrs?"),
         (["help", "webex", "cdrs", "now"], "cdrctl webex cdrs has no command 'now'"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_typos_get_suggestions(tmp_path: Path, asked: list[str], meant: str) -> None:
     ran = run(*asked, environ={"CDRCTL_CONFIG": str(tmp_path / "config.toml")})
@@ -147,7 +144,7 @@ def test_a_group_without_a_command_shows_its_help_or_a_json_error() -> None:
     assert told["message"] == "cdrctl webex needs a command"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "asked",
     [
         ["webex", "cdrs", "--password", SECRET],
@@ -163,7 +160,6 @@ def test_a_group_without_a_command_shows_its_help_or_a_json_error() -> None:
         ["sandbox", "serve", "--port", SECRET],
         ["kazoo", "legs", "id", SECRET],
     ],
-    ids=" ".join,
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, asked: list[str]) -> None:
     config = {"CDRCTL_CONFIG": str(tmp_path / "config.toml")}

@@ -22,6 +22,7 @@ from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, cou
 from tests.support.clock import HandClock
 from tests.support.examples import examples
 from tests.support.facts import Case
+from tests.support.products import for_each
 from tests.support.runner import Shell
 
 LONG = 20
@@ -240,7 +241,7 @@ def test_limit_with_jobs_makes_no_unneeded_request(subject: Subject, tmp_path: P
         assert len(made.sandbox.requests) <= 2
 
 
-@pytest.mark.parametrize("number", ["0", "17", "-1", "x", "1.5", ""])
+@for_each("number", ["0", "17", "-1", "x", "1.5", ""])
 def test_invalid_number_of_jobs_is_refused_before_a_request(number: str, tmp_path: Path) -> None:
     with bench(APART[0], tmp_path, evenly(3, MONTH, UNTIL)) as made:
         ran = made.run(MONTH, UNTIL, f"--jobs={number}")

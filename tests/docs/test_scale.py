@@ -21,6 +21,7 @@ from cdrctl.cli.archive import COMMANDS
 from cdrctl.cli.options import Option
 from cdrctl.errors import TemporaryError
 from tests.docs.blocks import ROOT
+from tests.support.products import for_each
 
 FILES = ROOT / "docs" / "scale"
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
@@ -40,7 +41,7 @@ def sync_words(text: str) -> list[str]:
     return [*map(str, re.findall(r"[^\s\",\[\]]+", re.split(r"\bsync\b", found, maxsplit=1)[1]))]
 
 
-@pytest.mark.parametrize("name", ["kubernetes.yaml", "cdrctl-sync@.service", "cdrctl.nomad.hcl"])
+@for_each("name", ["kubernetes.yaml", "cdrctl-sync@.service", "cdrctl.nomad.hcl"])
 def test_a_manifest_has_a_shard_and_only_options_that_exist(name: str) -> None:
     text = (FILES / name).read_text(encoding="utf-8")
     words = sync_words(text)
@@ -90,7 +91,7 @@ def test_kubernetes_accepts_the_manifest() -> None:
     )
 
 
-@pytest.mark.parametrize("path", sorted(FILES.glob("*.py")), ids=lambda path: path.stem)
+@for_each("path", sorted(FILES.glob("*.py")))
 def test_an_example_of_an_orchestrator_takes_both_kinds_of_exit_codes_apart(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     compile(text, path.name, "exec")

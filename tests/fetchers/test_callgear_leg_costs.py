@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from cdrctl.errors import ProviderError, TemporaryError
+from tests.support.products import for_each
 
 from .callgear_kit import Service, Wire, at, failed, reply
 from .test_callgear_sandbox import NOW, world
@@ -55,7 +56,7 @@ def test_a_filter_of_legs_is_not_one_of_costs() -> None:
     assert "filter" not in by_method[COSTS]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         lambda body: failed(body, -32003, "forbidden"),

@@ -281,7 +281,7 @@ def test_repeated_page_with_a_wrong_total_is_a_gap() -> None:
     assert len(service.tally.gaps) == 1
 
 
-@pytest.mark.parametrize("size", [0, -1, 10_001])
+@for_each("size", [0, -1, 10_001])
 def test_an_invalid_page_size_is_refused_before_a_request(size: int) -> None:
     service = Service()
     with pytest.raises(UsageError, match="page-size"):

@@ -6,9 +6,9 @@ import json
 from datetime import timedelta
 
 import httpx
-import pytest
 
 from cdrctl.errors import TemporaryError
+from tests.support.products import for_each
 
 from .callgear_kit import NOW, SINCE, UNTIL, Rule, Service, Wire, a_day, as_sent, failed, reply
 
@@ -38,7 +38,7 @@ def test_request_is_repeated_after_the_limit_per_minute() -> None:
     assert min(service.slept[:5]) >= 60
 
 
-@pytest.mark.parametrize(("reset", "max_wait"), [(3600, "15m"), (120, "1m"), (86_400, "15m")])
+@for_each("reset, max_wait", [(3600, "15m"), (120, "1m"), (86_400, "15m")])
 def test_wait_for_points_longer_than_max_wait_ends_the_run_at_once(reset: int, max_wait: str) -> None:
     def refusal(body: Wire) -> httpx.Response:
         limits = {"limits": {"minute_remaining": 0, "minute_reset": reset}}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers import Call
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.columns import identity, start
@@ -39,9 +37,7 @@ def test_every_field_of_the_users_document_is_a_column_with_its_rights() -> None
     assert {one.name for one in LEGS if one.later} == {name for name in ours if name not in {row[0] for row in table}}
 
 
-@pytest.mark.parametrize(
-    ("ours", "name"), [(LEGS, "legs"), (CALLS, "calls"), (COSTS, "financial")], ids=["legs", "calls", "costs"]
-)
+@for_each("ours, name", [(LEGS, "legs"), (CALLS, "calls"), (COSTS, "financial")], ids=["legs", "calls", "costs"])
 def test_fields_are_those_of_the_documentation_in_its_order(ours: tuple[Field, ...], name: str) -> None:
     fields = [one for one in sample(f"data_{name}_fields.json")["fields"] if "inside" not in one]
     ours = tuple(one for one in ours if one.name != "utm_referrer")  # of a client only

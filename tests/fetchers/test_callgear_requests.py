@@ -94,8 +94,8 @@ def test_a_response_of_another_shape_is_not_read_as_empty(body: Any) -> None:
     assert error.exit_code == 7
 
 
-@pytest.mark.parametrize(
-    ("call", "method", "extra"),
+@for_each(
+    "call, method, extra",
     [
         ("legs", "get.call_legs_report", {"fields"}),
         ("calls", "get.calls_report", {"fields"}),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
@@ -168,7 +167,7 @@ def test_an_unknown_cause_is_kept_without_an_outcome() -> None:
     assert (found["cause"], found["cause_q850"], found["outcome"]) == ("NEW_CAUSE", None, "unknown")
 
 
-@pytest.mark.parametrize("tag", ["", "flat_rate", "limits_disabled"])
+@for_each("tag", ["", "flat_rate", "limits_disabled"])
 def test_a_leg_that_was_not_rated_has_no_cost(tag: str) -> None:
     """The server writes 0 for it, which is not a price."""
     assert (commonly(row_but(call_type=tag, cost="0"))["cost"], commonly(row_but(call_type=tag))["currency"]) == (
@@ -332,7 +331,7 @@ def test_answer_before_the_start_is_null() -> None:
     assert (row["answer_time"], row["answered"], row["talk_seconds"]) == (None, True, 61)
 
 
-@pytest.mark.parametrize("stamp", ["99999999999999999", "", "soon"])
+@for_each("stamp", ["99999999999999999", "", "soon"])
 def test_an_implausible_start_is_null(stamp: str) -> None:
     """The row has no better start."""
     assert commonly(row_but(unix_timestamp=stamp, timestamp=""))["start_time"] is None

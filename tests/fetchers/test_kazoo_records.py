@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, start
 from cdrctl.records.readers import gregorian_instant
 from tests.support.products import for_each
@@ -16,8 +14,8 @@ from .kazoo_kit import ACCOUNT, DOCUMENT_LEG, ROW, at, commonly, leg_but, native
 # Time
 
 
-@pytest.mark.parametrize(
-    ("seconds", "unix", "instant"),
+@for_each(
+    "seconds, unix, instant",
     [
         (63602540915, 1435321715, "2015-06-26T12:28:35"),
         ("63813384000", 1646164800, "2022-03-01T20:00:00"),
@@ -70,12 +68,12 @@ def test_a_unix_time_of_zero_is_not_a_start(zero: Any) -> None:
     assert common["total_seconds"] == 60
 
 
-@pytest.mark.parametrize("zero", [0, "0", -1])
+@for_each("zero", [0, "0", -1])
 def test_a_unix_time_of_zero_beside_an_impossible_length_leaves_the_start_open(zero: Any) -> None:
     assert start(row_but(unix_timestamp=zero, duration_seconds=-1)) is None
 
 
-@pytest.mark.parametrize("end", [0, "0", 62_167_219_200])
+@for_each("end", [0, "0", 62_167_219_200])
 def test_a_document_without_times_has_no_start(end: Any) -> None:
     leg = leg_but(timestamp=end, channel_created_time=0)
     assert start(leg) is None
@@ -102,7 +100,7 @@ def test_columns_are_those_of_crossbar_in_its_order() -> None:
     assert [column.name for column in COLUMNS] == [*theirs, "account_id", "currency"]
 
 
-@pytest.mark.parametrize("version", ["4.3", "5.0", "5.x"])
+@for_each("version", ["4.3", "5.0", "5.x"])
 def test_every_property_of_the_documents_schema_is_a_column(version: str) -> None:
     """An object's members are columns instead."""
     names = {column.name for column in DOCUMENT}

@@ -57,8 +57,8 @@ def test_a_second_refusal_in_a_row_ends_the_run() -> None:
     assert len(server.asked) == 4
 
 
-@pytest.mark.parametrize(
-    ("settings", "path", "data"),
+@for_each(
+    "settings, path, data",
     [
         ({"api_key": "k" * 64}, "/v2/api_auth", {"api_key": "k" * 64}),
         (

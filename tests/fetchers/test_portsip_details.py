@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from cdrctl.errors import (
     CdrctlError,
@@ -174,7 +173,7 @@ def test_a_record_of_another_shape_is_an_error(body: Any) -> None:
         refused(Server(by=lambda _request: httpx.Response(200, json=body)), ProviderError, call, id="7")
 
 
-@pytest.mark.parametrize("size", [0, 101, -1])
+@for_each("size", [0, 101, -1])
 def test_page_size_outside_1_to_100_is_refused(size: int) -> None:
     assert "1 to 100" in refused(Server(), UsageError, page_size=size).message
 

@@ -232,7 +232,7 @@ def test_wait_ends_without_a_file() -> None:
     refused(Server(by=maker), ProviderError, "reports create", wait=True, **WANTED)
 
 
-@pytest.mark.parametrize("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
+@for_each("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
 def test_filter_with_unbalanced_brackets_is_refused(text: str) -> None:
     from cdrctl.fetchers.portsip.listing import _check_brackets
 

@@ -285,7 +285,7 @@ def test_wrong_total_loses_no_record(wrong: str, call: str) -> None:
     assert len(server.asked) <= 4
 
 
-@pytest.mark.parametrize("text", ["230", "0230", 230.0])
+@for_each("text", ["230", "0230", 230.0])
 def test_total_may_be_text(text: Any) -> None:
     rows = spread(230)
 

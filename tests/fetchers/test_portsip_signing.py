@@ -92,7 +92,7 @@ def test_pbx_without_any_sign_in_path_is_an_error() -> None:
     assert "/api" in (error.hint or "")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
+@for_each("status", [400, 401, 403])
 def test_wrong_password_is_a_sign_in_error(status: int) -> None:
     body = sample("doc_oauth_token_400_unauthorized.json")
     for before in ([], [httpx.Response(404)]):

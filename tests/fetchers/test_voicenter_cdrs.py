@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import fold
 from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES
@@ -96,7 +94,7 @@ def test_a_call_that_a_voicemail_box_took_is_answered(status: str, fields: dict[
     assert (cdr["total_seconds"], cdr["ring_seconds"]) == (12, 3)
 
 
-@pytest.mark.parametrize(("duration", "answered"), [(7, True), (0, False), (None, None)])
+@for_each("duration, answered", [(7, True), (0, False), (None, None)])
 def test_the_status_voicemail_is_an_answer_if_something_was_recorded(
     duration: int | None,
     answered: bool | None,  # noqa: FBT001

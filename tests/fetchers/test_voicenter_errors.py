@@ -36,7 +36,7 @@ def test_a_rate_limit_is_waited_out(status: int) -> None:
     assert "rate limit of 30 requests a minute" in said
 
 
-@pytest.mark.parametrize("allowed", [timedelta(0), timedelta(seconds=40), timedelta(minutes=15)])
+@for_each("allowed", [timedelta(0), timedelta(seconds=40), timedelta(minutes=15)])
 def test_the_rate_limit_is_waited_out_within_the_allowed_wait(allowed: timedelta) -> None:
     voicenter = Voicenter(lambda _body: httpx.Response(200, json=sample("constructed_error_1.json")), max_wait=allowed)
     error = voicenter.fails()

@@ -187,7 +187,7 @@ def test_bodies_that_are_encoded_as_a_form_are_read_line_by_line() -> None:
     assert push(**other)["from_number"] == "0720000002"
 
 
-@pytest.mark.parametrize("spell", [str.lower, str.upper, lambda key: key[:1].upper() + key[1:]])
+@for_each("spell", [str.lower, str.upper, lambda key: key[:1].upper() + key[1:]])
 def test_keys_may_be_in_any_letter_case(spell: Any) -> None:
     sent = {
         "caller": "0720000001",

@@ -63,7 +63,7 @@ def test_columns_have_the_names_of_the_documents() -> None:
     assert COLUMNS[-1].name == "record_hash"
 
 
-@pytest.mark.parametrize("base", ["https://api1.voicenter.co.il/hub/cdr/", "http://127.0.0.1:9/hub/cdr", URL])
+@for_each("base", ["https://api1.voicenter.co.il/hub/cdr/", "http://127.0.0.1:9/hub/cdr", URL])
 def test_base_url_may_lack_its_last_slash(base: str) -> None:
     voicenter = Voicenter(base_url=base)
     voicenter.fetch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.products import for_each
 
@@ -69,7 +68,7 @@ def test_older_limit_is_named_only_if_it_may_be_the_reason() -> None:
     assert "48 hours" not in Webex(exchange("bad window")).fails(h(-48, on=NOW), h(-47, on=NOW)).message
 
 
-@pytest.mark.parametrize("body", [b'{"items": [', b"<html>", b""])
+@for_each("body", [b'{"items": [', b"<html>", b""])
 def test_a_truncated_body_is_retried(body: bytes) -> None:
     webex = Webex(httpx.Response(200, content=body), answer(record("a", h(1))))
     assert ids(webex.fetch()) == ["a"]

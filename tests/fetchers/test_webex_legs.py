@@ -88,7 +88,7 @@ def test_unknown_id_gets_a_note_with_a_hint() -> None:
         assert "--since" in text
 
 
-@pytest.mark.parametrize("empty", ["404", "200", "204"])
+@for_each("empty", ["404", "200", "204"])
 def test_a_window_without_calls_has_no_legs(empty: str) -> None:
     with world({"empty": empty}, Exchange(calls=[])) as there:
         assert legs(there, "x")[0] == []

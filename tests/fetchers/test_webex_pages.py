@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import pytest
 
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
 from cdrctl.export.rows import Tally, rows
@@ -114,7 +113,7 @@ def test_a_page_without_a_next_link_ends_the_window(link: str) -> None:
     assert len(webex.requests) == 1
 
 
-@pytest.mark.parametrize("page", [{"items": []}, {}, {"message": "later"}])
+@for_each("page", [{"items": []}, {}, {"message": "later"}])
 def test_a_page_without_records_does_not_end_a_window_that_goes_on(page: dict[str, Any]) -> None:
     webex = Webex(answer(body=page, link=link_to("2")), answer(body=page, link=link_to("3")), answer(record("b", h(2))))
     assert ids(webex.fetch()) == ["b"]
@@ -132,7 +131,7 @@ def test_a_page_of_another_shape_is_an_error_even_with_a_next_link() -> None:
     assert isinstance(Webex(httpx.Response(200, json=[1], headers={"Link": link_to("2")})).fails(), ProviderError)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answered",
     [exchange("empty window as 404"), exchange("empty window as 200"), httpx.Response(204)],
     ids=["404", "200", "204"],
@@ -272,7 +271,7 @@ def test_a_first_page_that_fails_after_all_tries_ends_the_run() -> None:
     assert TRACKING in words(error)
 
 
-@pytest.mark.parametrize("status", [400, 404, 410])
+@for_each("status", [400, 404, 410])
 def test_expired_next_link_restarts_the_window_once(status: int) -> None:
     """How long links last, and which error an expired one gives, is not published."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
-
 from cdrctl.fetchers.webex.columns import COLUMNS, identity, start
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import native
@@ -230,8 +228,6 @@ def test_start_of_a_record_without_one_is_its_report_time(record: dict[str, Any]
     assert rfc3339(found) == f"2026-11-18T{text}"
 
 
-@pytest.mark.parametrize(
-    "record", [{}, {"Start time": "", "Report time": ""}, {"Start time": 7, "Report time": "soon"}]
-)
+@for_each("record", [{}, {"Start time": "", "Report time": ""}, {"Start time": 7, "Report time": "soon"}])
 def test_an_unreadable_start_is_null(record: dict[str, Any]) -> None:
     assert start(record) is None

@@ -106,7 +106,7 @@ def test_every_window_is_requested_for_every_list_of_locations() -> None:
     assert [since for since, _ in webex.windows] == ["11-18T00:00"] * 2 + ["11-18T11:59"] * 2
 
 
-@pytest.mark.parametrize("name", ["Paris, Texas", "", " "])
+@for_each("name", ["Paris, Texas", "", " "])
 def test_an_invalid_location_is_refused_before_a_request(name: str) -> None:
     """The parameter is a comma-separated list; an empty one would request all locations."""
     webex = Webex()
@@ -117,7 +117,7 @@ def test_an_invalid_location_is_refused_before_a_request(name: str) -> None:
     assert webex.requests == []
 
 
-@pytest.mark.parametrize("size", [0, -1, 5001])
+@for_each("size", [0, -1, 5001])
 def test_a_page_size_that_the_service_would_silently_change_is_refused(size: int) -> None:
     webex = Webex()
     assert isinstance(webex.fails(page_size=size), UsageError)

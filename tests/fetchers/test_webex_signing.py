@@ -136,7 +136,7 @@ def test_a_token_url_where_others_can_read_the_secret_is_refused(name: str, url:
         WebexSettings.model_validate({name: url})
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/t", "http://localhost/t", "https://login.example.net/t"])
+@for_each("url", ["http://127.0.0.1:8080/t", "http://localhost/t", "https://login.example.net/t"])
 def test_a_token_url_may_be_on_this_machine_itself(url: str) -> None:
     assert WebexSettings.model_validate({"token_url": url}).token_url == url
 
@@ -238,7 +238,7 @@ def test_an_access_token_alone_that_is_refused_cannot_be_renewed() -> None:
     assert len(webex.requests) == 1
 
 
-@pytest.mark.parametrize("missing", ["client_id", "client_secret", "refresh_token"])
+@for_each("missing", ["client_id", "client_secret", "refresh_token"])
 def test_a_renewal_needs_all_three_settings(missing: str) -> None:
     webex = Webex(expired(), **REFRESH | {"access_token": SecretStr("ACCESS"), missing: None})
     error = webex.fails()
@@ -256,7 +256,7 @@ def test_with_both_kinds_the_access_token_is_used_until_it_is_refused() -> None:
     ]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
+@for_each("status", [400, 401, 403])
 def test_refused_refresh_token_is_an_error_without_secrets(status: int) -> None:
     body = {"message": "The refresh token provided is expired", "trackingId": TRACKING, "access_token": "X"}
     webex = Webex(httpx.Response(status, json=body), **REFRESH)
@@ -336,8 +336,8 @@ def test_failed_exchange_of_a_code_has_a_message_and_a_hint(
     assert not any(secret in words(caught.value) for secret in ("CODE", "VERIFIER", "SECRET", "STATE"))
 
 
-@pytest.mark.parametrize(
-    ("changed", "page"),
+@for_each(
+    "changed, page",
     [
         ({}, "https://webexapis.com/v1/authorize?"),
         (
@@ -351,7 +351,7 @@ def test_authorization_page_is_beside_the_token_url(changed: dict[str, str], pag
     assert PROVIDER_LOGIN.page(WebexSettings.model_validate({**CLIENT, **changed}), ATTEMPT).startswith(page)
 
 
-@pytest.mark.parametrize("uri", ["http://example.com/callback", "callback", "http://127.0.0.1:8765/callback?x=1"])
+@for_each("uri", ["http://example.com/callback", "callback", "http://127.0.0.1:8765/callback?x=1"])
 def test_a_redirect_uri_that_would_give_the_code_away_is_refused(uri: str) -> None:
     with pytest.raises(ValidationError):
         WebexSettings.model_validate({"redirect_uri": uri})

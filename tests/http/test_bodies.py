@@ -30,9 +30,7 @@ def body_of(content: bytes, **headers: str) -> Any:
     return client(transport=transport).get("/x").body
 
 
-@pytest.mark.parametrize(
-    ("coding", "pack"), [("gzip", gzip.compress), (" GZip ", gzip.compress), ("deflate", zlib.compress)]
-)
+@for_each("coding, pack", [("gzip", gzip.compress), (" GZip ", gzip.compress), ("deflate", zlib.compress)])
 def test_compressed_bodies_are_decoded(coding: str, pack: Any) -> None:
     with serving(ok(pack(b'{"items":["x"]}'), f"Content-Encoding: {coding}")) as server:
         acme = client(server.url)

@@ -10,6 +10,7 @@ from cdrctl.errors import ConfigurationError, TemporaryError
 from cdrctl.http import proxies
 from cdrctl.http.transport import origin_of
 from tests.support.certificates import Certificate
+from tests.support.products import for_each
 from tests.support.wires import client, ok, serving
 
 AUTHORITY, ANOTHER = Certificate("Acme authority"), Certificate("Another authority")
@@ -18,8 +19,8 @@ ELSEWHERE = Certificate("cdr.example", AUTHORITY)
 ALONE = Certificate("127.0.0.1")
 
 
-@pytest.mark.parametrize(
-    ("certificate", "trusted", "words"),
+@for_each(
+    "certificate, trusted, words",
     [
         (ALONE, None, "self-signed"),
         (HERE, None, "unable to get local issuer"),
@@ -49,13 +50,13 @@ def test_a_certificate_of_ca_file_is_trusted(certificate: Certificate, trusted: 
         acme.close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:abc", "xn--a", "a" * 300 + ".example:x"])
+@for_each("host", ["127.0.0.1:abc", "xn--a", "a" * 300 + ".example:x"])
 def test_an_invalid_address_is_an_error_before_a_request(host: str) -> None:
     with pytest.raises(ConfigurationError, match=f"a request to {host} cannot be sent"):
         client(f"http://{host}/v1")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not PEM"])
+@for_each("content", [None, b"", b"not PEM"])
 def test_an_invalid_ca_file_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
@@ -84,8 +85,8 @@ def test_a_proxy_is_used_for_other_machines_only(monkeypatch: pytest.MonkeyPatch
     assert proxy.lines == ["GET http://cdr.example/v1/x?a=b:c,' HTTP/1.1"]
 
 
-@pytest.mark.parametrize(
-    ("url", "no_proxy", "asked"),
+@for_each(
+    "url, no_proxy, asked",
     [
         ("http://cdr.example/v1/x", "", True),
         ("http://cdr.example/v1/x", "example.org,localhost", True),
@@ -111,7 +112,7 @@ def test_no_proxy_names_the_hosts_that_are_reached_directly(
     assert proxies.proxy_to(origin_of(url)) is None
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
+@for_each("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
 def test_an_unusable_proxy_is_a_configuration_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("all_proxy", proxy)

@@ -113,7 +113,7 @@ def test_an_error_has_a_next_step(query: str, said: str, hint: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("query", ["", "code=", "code=a&code=b"])
+@for_each("query", ["", "code=", "code=a&code=b"])
 def test_a_response_without_exactly_one_code_is_an_error(query: str) -> None:
     with pytest.raises(SignInError, match="without a code"):
         code_in(f"{query}&state=the-state", ATTEMPT)

@@ -53,7 +53,7 @@ def test_a_url_that_would_send_in_clear_or_is_odd_is_refused_without_being_repea
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/x", "http://localhost/x", "http://[::1]/x"])
+@for_each("url", ["http://127.0.0.1:8000/x", "http://localhost/x", "http://[::1]/x"])
 def test_plain_http_may_lead_to_this_machine(url: str) -> None:
     assert ping_url(url) == url
 

@@ -265,7 +265,7 @@ def test_a_retry_after_longer_than_max_wait_ends_at_once_and_names_the_time(stat
     assert length in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("asked", ["9" * 30, "9" * 400, "9" * 5000])
+@for_each("asked", ["9" * 30, "9" * 400, "9" * 5000])
 def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
     transport, heard = answering(httpx.Response(429, headers={"Retry-After": asked}))
     with pytest.raises(TemporaryError) as caught:

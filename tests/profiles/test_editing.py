@@ -27,6 +27,7 @@ from tests.profiles.kit import (
     make_profile,
     write_config,
 )
+from tests.support.products import for_each
 
 
 def test_a_profile_is_added_at_the_end_of_the_file(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_profile_is_added_at_the_end_of_the_file(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "",
@@ -76,7 +77,7 @@ def test_a_profile_can_be_added_to_a_file_of_any_style(tmp_path: Path, text: str
     assert tomllib.loads(path.read_bytes().decode()).get("profiles", {}) == {}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         COMMENTED,
@@ -104,8 +105,8 @@ def test_a_profile_can_replace_another(tmp_path: Path, text: str) -> None:
         add_profile(path, "Acme", "kazoo", {"account_id": "2"}, instead=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
+@for_each(
+    "name, words",
     [
         ("acme", "there is a profile acme"),
         ("ACME", "same environment variables"),
@@ -178,9 +179,7 @@ def test_a_file_that_cannot_be_edited_safely_is_unchanged(tmp_path: Path, monkey
     assert path.read_text(encoding="utf-8") == COMMENTED
 
 
-@pytest.mark.parametrize(
-    "name", ["", "../x", "a/b", "a\nb", "a\n", ".a", "-a", "a b", "ü", "x" * 65, "sandbox", "SANDBOX", "a\\b"]
-)
+@for_each("name", ["", "../x", "a/b", "a\nb", "a\n", ".a", "-a", "a b", "ü", "x" * 65, "sandbox", "SANDBOX", "a\\b"])
 def test_invalid_names_are_refused(tmp_path: Path, name: str) -> None:
     with expect_refusal(UsageError, "cannot be a profile's name"):
         add_profile(tmp_path / "config.toml", name, "webex", {})

@@ -21,6 +21,7 @@ from tests.profiles.kit import (
     read,
     write_config,
 )
+from tests.support.products import for_each
 
 
 def test_the_option_has_precedence_over_the_variable_and_the_platform() -> None:
@@ -130,8 +131,8 @@ def test_an_unknown_key_at_the_top_gives_a_warning(tmp_path: Path) -> None:
     assert "did you mean profiles?" in warnings[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
+@for_each(
+    "content, words",
     [
         (f"[profiles.a]\napi_key = '{SECRET}\n".encode(), ["line 2", "not TOML"]),
         (f"[profiles.a]\napi_key = {SECRET}\n".encode(), ["line 2", "not TOML"]),
@@ -171,8 +172,8 @@ def test_a_folder_or_an_impossible_path_is_refused(tmp_path: Path, monkeypatch: 
         read_profiles(tmp_path / "config.toml", {})
 
 
-@pytest.mark.parametrize(
-    ("table", "name", "words"),
+@for_each(
+    "table, name, words",
     [
         ("x = 3", "x", ["not a table", "[profiles.x]"]),
         ("x = []", "x", ["not a table"]),

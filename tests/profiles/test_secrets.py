@@ -33,6 +33,7 @@ from tests.profiles.kit import (
     python_command,
     read,
 )
+from tests.support.products import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,8 +70,8 @@ def test_a_command_runs_in_the_shell_in_the_same_session(tmp_path: Path) -> None
     assert ended.stdout.split() == [b"%d" % os.getsid(0), b"%d" % os.getpgrp()]
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
+@for_each(
+    "code, words",
     [
         (f"import sys; print('{SECRET}'); print('locked', file=sys.stderr); sys.exit(3)", ["exit code 3 |", "-v"]),
         (f"import sys; print('{SECRET}', file=sys.stderr); sys.exit(1)", ["ended with exit code 1 |"]),
@@ -193,8 +194,8 @@ def test_a_background_process_does_not_delay_the_timeout(tmp_path: Path) -> None
         assert error.errno == errno.ENXIO  # noqa: PT017
 
 
-@pytest.mark.parametrize("value", [3, "", " ", True, []])
-@pytest.mark.parametrize("form", ["api_key_command", "api_key_file"])
+@for_each("value", [3, "", " ", True, []])
+@for_each("form", ["api_key_command", "api_key_file"])
 def test_a_command_or_a_file_name_must_be_text(tmp_path: Path, form: str, value: object) -> None:
     with expect_refusal(ConfigurationError, f"{form} in", "must be text"):
         read(make_profile(tmp_path, {"account_id": "a", form: value}))
@@ -247,8 +248,8 @@ def test_a_secret_file_that_others_may_read_gives_a_warning(tmp_path: Path) -> N
     assert f"chmod 600 {file}" in warnings[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
+@for_each(
+    "content, words",
     [
         (None, "cannot be read"),
         (b"", "key is empty"),

@@ -22,6 +22,7 @@ from tests.profiles.kit import (
     read,
     write_config,
 )
+from tests.support.products import for_each
 
 
 def test_each_setting_in_the_environment_has_precedence_over_the_file(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_secret_in_the_message_of_a_model_is_masked(tmp_path: Path) -> None:
         read_settings(make_profile(tmp_path, {"account_id": "a", "api_key": SECRET}), Loud, {}, warn=print)
 
 
-@pytest.mark.parametrize("value", ["", " ", f"{SECRET}\nsecond", f"{SECRET}\r", f"{SECRET}\0"])
+@for_each("value", ["", " ", f"{SECRET}\nsecond", f"{SECRET}\r", f"{SECRET}\0"])
 def test_a_secret_is_one_line_and_not_empty(tmp_path: Path, value: str) -> None:
     """The error of an invalid header would show the header."""
     with expect_refusal(ConfigurationError, "api_key in"):

@@ -17,6 +17,7 @@ from tests.profiles.kit import (
     expect_refusal,
     write_config,
 )
+from tests.support.products import for_each
 
 
 def test_tokens_are_stored_for_the_refresh_token_they_came_from(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_tokens_are_stored_for_the_refresh_token_they_came_from(tmp_path: Path) 
     assert token_file(path, "acme", "not UTF-8 \udcff").load() is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content",
     [
         b"",
@@ -98,7 +99,7 @@ def test_tokens_are_removed_with_their_profile(tmp_path: Path) -> None:
     assert token_file(path, "lab", "x").load() == {}
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", "a\n", ".."])
+@for_each("name", ["", "../x", "a/b", "a\n", ".."])
 def test_tokens_never_leave_their_folder(tmp_path: Path, name: str) -> None:
     with expect_refusal(ConfigurationError, "name"):
         token_file(tmp_path / "config.toml", name, "x")

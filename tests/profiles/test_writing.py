@@ -26,6 +26,7 @@ from tests.profiles.kit import (
     expect_refusal,
     write_config,
 )
+from tests.support.products import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     assert fifo.is_fifo()
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace", "mkstemp"])
+@for_each("failing", ["fsync", "replace", "mkstemp"])
 def test_a_failed_write_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -73,7 +73,7 @@ def test_a_writer_is_a_function_of_four_arguments(name: str) -> None:
     assert len(inspect.signature(load(name)).parameters) == 4
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_the_paging_of_records_does_not_change_the_output(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)
     (tmp_path / "one").mkdir()
@@ -84,7 +84,7 @@ def test_the_paging_of_records_does_not_change_the_output(name: str, tmp_path: P
         assert content(name, one) == content(name, many)
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_a_batch_of_columns_is_written_like_its_rows(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)
     wide = len(rows[0])
@@ -114,7 +114,7 @@ def content(name: str, path: Path) -> object:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_an_export_without_records_is_a_valid_file(name: str, tmp_path: Path) -> None:
     assert content(name, write(name, [], tmp_path)) is not None
 
@@ -134,8 +134,8 @@ class LostError(OSError):
     """A network error, which a writer does not raise itself."""
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("after", [0, 1])
+@for_each("name", ALL)
+@for_each("after", [0, 1])
 def test_an_error_of_the_pages_is_raised_and_leaves_no_valid_file(name: str, after: int, tmp_path: Path) -> None:
     def pages() -> Iterator[list[list[Any]]]:
         for _ in range(after):
@@ -158,7 +158,7 @@ def test_an_error_of_the_pages_is_raised_and_leaves_no_valid_file(name: str, aft
             assert after or path.read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_raw_records_are_written_or_refused(name: str, tmp_path: Path) -> None:
     if takes_raw(name):
         assert not is_binary(name)
@@ -167,7 +167,7 @@ def test_raw_records_are_written_or_refused(name: str, tmp_path: Path) -> None:
         load(name)(RAW, [[{"a": 1}]], tmp_path / "x" if is_database(name) else io.BytesIO(), LOOK)
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_a_writer_accepts_every_render_option(name: str, tmp_path: Path) -> None:
     said: list[str] = []
     look = replace(

@@ -28,7 +28,7 @@ def test_extra_comes_last_and_is_an_object_or_empty() -> None:
     )
 
 
-@pytest.mark.parametrize("pages", [[], [[]], [[], []]])
+@for_each("pages", [[], [[]], [[], []]])
 def test_an_export_without_records_has_a_header(pages: list[list[Any]]) -> None:
     assert written("csv", schema("id", "name"), pages) == b"id,name\n"
 

@@ -28,7 +28,7 @@ def test_json_is_one_array_of_the_same_objects() -> None:
     )
 
 
-@pytest.mark.parametrize("pages", [[], [[]], [[], []]])
+@for_each("pages", [[], [[]], [[], []]])
 def test_an_export_without_records_is_empty_or_an_empty_array(pages: list[list[Any]]) -> None:
     assert written("jsonl", schema("id"), pages) == b""
     assert written("json", schema("id"), pages) == b"[]\n"

@@ -13,6 +13,7 @@ import pytest
 
 from cdrctl.errors import OutputError
 from cdrctl.writers.output import output
+from tests.support.products import for_each
 from tests.writers.output_kit import NO_STDOUT, names, run
 
 # Standard output
@@ -110,8 +111,8 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("kind", [StoppedError, KeyboardInterrupt, SystemExit, ConnectionResetError, BrokenPipeError])
-@pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz", "new.csv"])
+@for_each("kind", [StoppedError, KeyboardInterrupt, SystemExit, ConnectionResetError, BrokenPipeError])
+@for_each("name", ["calls.csv", "calls.csv.gz", "new.csv"])
 def test_an_exception_leaves_the_old_file_and_no_temporary_file(
     kind: type[BaseException], name: str, tmp_path: Path
 ) -> None:

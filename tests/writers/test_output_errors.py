@@ -11,6 +11,7 @@ import pytest
 
 from cdrctl.errors import OutputError
 from cdrctl.writers.output import check, output
+from tests.support.products import for_each
 from tests.writers.output_kit import NO_STDOUT, names, run
 
 
@@ -86,7 +87,7 @@ def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path, monkeypa
     assert path.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
+@for_each("step", ["fsync", "replace", "fchmod"])
 def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary_file(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def test_a_writer_changes_no_row(name: str) -> None:
     assert pages == PAGES
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", FORMATS)
 def test_a_writer_prints_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     written(name, FORM, PAGES)
     assert capsys.readouterr() == ("", "")

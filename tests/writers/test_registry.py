@@ -140,8 +140,8 @@ def test_a_built_in_format_cannot_be_replaced(tmp_path: Path, monkeypatch: pytes
     assert load("csv").__module__ == "cdrctl.writers.csv"
 
 
-@pytest.mark.parametrize(
-    ("source", "sentence"),
+@for_each(
+    "source, sentence",
     [
         (None, "the writer of broken, broken_writer, cannot be loaded"),
         ("import no_such_module_anywhere", "the writer of broken, broken_writer, cannot be loaded"),

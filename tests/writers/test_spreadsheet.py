@@ -213,7 +213,7 @@ def test_the_option_reaches_the_file(form: str) -> None:
     assert not any(dangerous(cell) for row in rows(form, safe.out) for cell in row)
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json", "table"])
+@for_each("form", ["jsonl", "json", "table"])
 def test_spreadsheet_safe_is_refused_for_other_formats(form: str) -> None:
     ran = run(*EXPORT, "-f", form, "--spreadsheet-safe", stdin=notification())
     assert ran.code == 2

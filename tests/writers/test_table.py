@@ -123,7 +123,7 @@ def test_a_long_zone_name_is_wrapped() -> None:
     assert lines[:3] == ["times in America/Arg", "entina/ComodRivadavi", "a"]
 
 
-@pytest.mark.parametrize("pages", [[], [[]], [[], []]])
+@for_each("pages", [[], [[]], [[], []]])
 def test_an_export_without_records_prints_one_line(pages: list[list[Any]]) -> None:
     assert table(pages=pages) == "no records\n"
 

@@ -41,7 +41,7 @@ def test_an_invalid_template_is_refused(template: str) -> None:
         parse_template(template)
 
 
-@pytest.mark.parametrize("template", ["{name.__class__}", "{name[0]}", "{nothing}"])
+@for_each("template", ["{name.__class__}", "{name[0]}", "{nothing}"])
 def test_only_fields_can_be_named(template: str) -> None:
     with pytest.raises(UsageError, match="there is no field"):
         lines(template, [["n", None]])

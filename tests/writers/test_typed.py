@@ -128,7 +128,7 @@ def test_every_schema_has_exactly_one_extra() -> None:
     assert typed_columns(Schema(chosen, lambda _p: ())) == chosen
 
 
-@pytest.mark.parametrize("name", ["parquet", "sqlite", "duckdb"])
+@for_each("name", ["parquet", "sqlite", "duckdb"])
 def test_a_duplicate_column_is_refused_before_any_request(name: str, tmp_path: Path) -> None:
     columns = (KEY_COLUMN, Column("a", "a"), Column("A", "a"))
     asked: list[bool] = []

@@ -49,7 +49,7 @@ def test_text_is_always_a_text_cell(text: str) -> None:
     assert cell.hyperlink is None
 
 
-@pytest.mark.parametrize("text", ["<r></r>", "<r><t>x</t></r>", "<r>&</r>"])
+@for_each("text", ["<r></r>", "<r><t>x</t></r>", "<r>&</r>"])
 def test_text_that_looks_like_xml_is_plain_text(text: str) -> None:
     assert one("text", text).value == text
 
@@ -68,15 +68,15 @@ def test_every_text_can_be_read_back(text: str) -> None:
     assert said[1] == "end"
 
 
-@pytest.mark.parametrize("text", ["2026-11-19T08:00:00.123Z", "1900-03-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"])
+@for_each("text", ["2026-11-19T08:00:00.123Z", "1900-03-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"])
 def test_times_are_date_cells_under_a_header_with_the_zone(text: str) -> None:
     cell = one("time", text)
     assert cell.value == datetime.fromisoformat(text).replace(tzinfo=None)
     assert cell.number_format == 'yyyy-mm-dd hh:mm:ss.000"Z"'
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
+@for_each(
+    "kind, value",
     [("time", "yesterday"), ("time", "1850-01-01T00:00:00.000Z"), ("time", "2026-02-30T00:00:00.000Z")],
 )
 def test_times_outside_the_range_of_spreadsheets_are_text(kind: str, value: str) -> None:
@@ -125,9 +125,7 @@ def test_a_sheet_has_as_many_rows_as_the_format_allows() -> None:
     assert xlsx.ROWS == sheet.xls_rowmax == 1_048_576
 
 
-@pytest.mark.parametrize(
-    ("records", "counts"), [(0, [1]), (8, [9]), (9, [10]), (10, [10, 2]), (18, [10, 10]), (19, [10, 10, 2])]
-)
+@for_each("records, counts", [(0, [1]), (8, [9]), (9, [10]), (10, [10, 2]), (18, [10, 10]), (19, [10, 10, 2])])
 def test_rows_beyond_the_limit_go_to_another_sheet(
     records: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

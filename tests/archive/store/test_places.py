@@ -31,7 +31,7 @@ def test_another_url_is_not_the_name_of_a_new_folder(
     assert place_of(name) == Path(name)
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/a/b", "S3://bucket/a/b/", "s3://bucket/a/b//"])
+@for_each("name", ["s3://bucket/a/b", "S3://bucket/a/b/", "s3://bucket/a/b//"])
 def test_a_url_has_one_spelling(name: str) -> None:
     assert checked_url(name) == "s3://bucket/a/b"
 

@@ -9,6 +9,7 @@ import pytest
 
 from cdrctl.sandbox.callgear import INSIDE, LEG_FIELDS, USER_FIELDS, Field
 from tests.sandbox.clients import DATA, sample
+from tests.support.products import for_each
 
 from .client import DAY, FIELDS, METHODS, CallGearClient, Switched, few, names, ordered, window
 
@@ -81,7 +82,7 @@ def test_legs_have_every_field_of_the_published_table_with_type_and_flags(client
         assert any(value not in (None, []) for value in values), name
 
 
-@pytest.mark.parametrize("call", ["legs", "calls", "costs"])
+@for_each("call", ["legs", "calls", "costs"])
 def test_fields_have_the_documented_types_and_flags(call: str) -> None:
     table = {"legs": "legs", "calls": "calls", "costs": "financial"}[call]
     said = sample(f"callgear/data_{table}_fields.json")["fields"]

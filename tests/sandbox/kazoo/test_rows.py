@@ -15,6 +15,7 @@ from cdrctl.sandbox.kazoo.releases import COLUMNS
 from tests.sandbox.clients import KazooClient, at, gregorian, quoted, sample
 from tests.sandbox.conftest import Starter
 from tests.support.clock import HandClock
+from tests.support.products import for_each
 
 from .client import RECORDED, WEEK, few, recorded, shape_of, whole
 
@@ -144,7 +145,7 @@ def test_without_paging_there_are_no_paging_keys(kazoo: KazooClient) -> None:
         assert not {"page_size", "start_key", "next_start_key"} & set(body)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "key", [PAGE["start_key"], PAGE["next_start_key"], sample(f"{RECORDED}interaction_page.json")["next_start_key"]]
 )
 def test_start_keys_are_erlang_terms_like_recorded_keys(key: str) -> None:

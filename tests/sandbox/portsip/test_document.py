@@ -90,7 +90,7 @@ def test_real_response_needs_the_exemption(name: str) -> None:
     assert len(document(name).faults(real)) > len(document().faults(real))
 
 
-@pytest.mark.parametrize(("key", "value"), [("started_at", "yesterday"), ("direction", "in"), ("duration", 2**31)])
+@for_each("key, value", [("started_at", "yesterday"), ("direction", "in"), ("duration", 2**31)])
 def test_check_finds_values_outside_the_document(key: str, value: Any) -> None:
     answer = printed("doc_cdrs_list")
     row = answer.json()["items"][0] | {key: value}

@@ -11,7 +11,7 @@ import hashlib
 import marshal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -188,7 +188,8 @@ class Copy:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what was not written to disk yet is not needed any more
+            self._file.close()
 
     def add(self, page: Page, sent: Sent) -> list[Record]:
         """Add a page, add its plain records to `sent`, and return no rows."""

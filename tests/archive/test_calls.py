@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import random
+import resource
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from cdrctl.fetchers import PROVIDERS
 from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.groups import KEYS, cannot
 from cdrctl.sandbox import Exchange
-from tests.archive.test_crash import folders, kill, provider, shell as killable
+from tests.archive.test_crash import child, folders, kill, provider, shell as killable
 from tests.cli.archive_kit import configure
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
@@ -345,3 +346,31 @@ def test_a_run_that_is_killed_leaves_old_or_new_calls(killable: Shell) -> None:
             assert stored() == whole
             assert killable.run("verify", "--into", "archive").ok().out == ""
         assert not list(folder.glob("archive/calls/**/.cdrctl-*"))
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("no_half_bytecode")
+def test_a_disk_that_is_full_leaves_the_legs_and_whole_days_of_calls(killable: Shell) -> None:
+    words = ("sync", "acme", "--into", "archive", "-f", "jsonl", "--since", "2026-11-08")
+    killable.run(*words).ok()
+    legs = {path: path.read_bytes() for path in Path("archive").glob("profile=*/**/cdrs.jsonl")}
+    shutil.copytree("archive", "roomy/archive")
+    with contextlib.chdir("roomy"):
+        killable.run(*words, "--with-calls").ok()
+        whole = stored()
+        sizes = sorted(path.stat().st_size for path in Path("archive/calls").glob("**/calls.jsonl"))
+    assert len(sizes) == 2
+    for largest in (sizes[0] - 1, sizes[1] - 1):
+
+        def limit(largest: int = largest) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+        ran = child(killable, "once", *words, "--with-calls", preexec_fn=limit)
+        assert ran.stdout.split() == ["8"], (ran.stdout, ran.stderr, ran.args)
+        assert {path: path.read_bytes() for path in legs} == legs
+        for key, rows in stored().items():
+            assert rows == whole[key]
+        assert not list(Path("archive").glob("calls/**/.cdrctl-*"))
+    killable.run(*words).ok()
+    assert stored() == whole
+    assert killable.run("verify", "--into", "archive").ok().out == ""

@@ -36,7 +36,10 @@ COMMANDS = (
     ("voicenter", "cdrs", *FROM, *WINDOW),
     ("export", "--all", *FROM, *WINDOW),
     ("calls", "--all", *FROM, *WINDOW),
+    ("stats", "--all", *FROM, *WINDOW, "--figures", "calls"),
+    ("report", "--all", *FROM, *WINDOW, "-o", "-"),
     ("sql", *FROM, "SELECT count(*) FROM common"),
+    ("sql", *FROM, "SELECT count(*) FROM calls"),
 )
 NEW_NAMES, PRIVATE, RECURSIVE, BIND, REMOUNT, READ_ONLY = 0x20000, 1 << 18, 1 << 14, 1 << 12, 1 << 5, 1
 """Flags of unshare(2) and mount(2)."""
@@ -70,9 +73,10 @@ def archive(
     layout, form = request.param
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "archive.toml").write_text(f'layout = {layout}\nzone = "UTC"\nformat = "{form}"\n')
-    shell.run("sync", "acme", *INTO, "--since", "2026-11-09").ok()
+    shell.run("sync", "acme", *INTO, "--since", "2026-11-09", *(["--with-calls"] if layout == 2 else [])).ok()
     clock.move(days=3)
     shell.run("sync", "acme", *INTO).ok()
+    assert any(tmp_path.glob("archive/calls/**/calls.*")) == (layout == 2)
     return shell
 
 

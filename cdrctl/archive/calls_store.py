@@ -68,6 +68,18 @@ class StoredDay(Struct, frozen=True):
     legs: Mapping[str, str]
 
 
+class StoredCalls(Struct, frozen=True):
+    """What an archive stores of the calls of a profile.
+
+    Args:
+        newest: The last day whose calls are stored; None if none are.
+        stale: How many stored days are out of date, because their legs have changed or another version made them.
+    """
+
+    newest: str | None
+    stale: int
+
+
 def folder_of(archive: Archive, profile: str) -> Path:
     """Return the folder of the calls of a profile."""
     return archive.folder / FOLDER / f"{PROFILE}{profile}"
@@ -145,6 +157,38 @@ def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> 
         }
     except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError):
         return {}
+
+
+def stored_calls(archive: Archive, legs: KeptCall, files: Mapping[str, str]) -> StoredCalls | None:
+    """Return what is stored of the calls of a profile as `_calls.json` has it; None if nothing is, or of other legs.
+
+    What the profile names (its boxes and queues) is taken as it was: the configuration is not read.
+
+    Args:
+        archive: The archive.
+        legs: The legs.
+        files: The digests of the files of legs, by day.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        made = json.loads(read_file(folder_of(archive, legs.profile) / STATE))["made"]
+        marks = Marks(frozenset(made["boxes"]), frozenset(made["queues"]))
+        if (made["provider"], made["legs"]) != (legs.provider, legs.call):
+            return None
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError):
+        return None
+    days = read_state(archive, legs.profile, legs, marks)
+    if made != _made(legs, marks):
+        there = [day for day in stored_files(archive, legs.profile) if not is_retired(day, legs.retired)]
+        return StoredCalls(max(there, default=None), len(there))
+    stale = [
+        day
+        for day, one in days.items()
+        if not is_current(one, one.size, lambda name: files.get(name, ""), legs.retired)
+    ]
+    return StoredCalls(max(days, default=None), len(stale))
 
 
 def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, days: Mapping[str, StoredDay]) -> None:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from msgspec import Struct, field
 
 from cdrctl.archive.calendar import DayCoverage, coverage
+from cdrctl.archive.calls_store import StoredCalls, stored_calls
 from cdrctl.archive.erased import erased_counts
+from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import Reading, is_dated_after
 from cdrctl.archive.lateness import Lateness, added
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.options import call_options_of
-from cdrctl.archive.store import Archive
+from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import PROVIDERS, Call, load
 
@@ -30,6 +32,7 @@ class ArchivedCall(Struct, frozen=True):
         files: The entries of its files.
         days: Its coverage, oldest day first; empty without `call`.
         lateness: How late its records came, by day, for the days that have been read again.
+        stored: What is stored of the whole calls that these legs make; None if nothing is.
     """
 
     kept: KeptCall
@@ -38,6 +41,7 @@ class ArchivedCall(Struct, frozen=True):
     files: Sequence[FileEntry]
     days: Sequence[DayCoverage]
     lateness: Mapping[str, Lateness] = field(default_factory=dict)
+    stored: StoredCalls | None = None
 
 
 def archived_calls(
@@ -62,7 +66,11 @@ def archived_calls(
         counts = erased.get(kept.profile, {}).get(kept.call, {})
         if counts:
             days = [day._replace(erased=counts.get(day.day, 0)) for day in days]
-        yield ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name))
+        stored = None
+        if archive.layout != FIRST_LAYOUT:
+            with reading_archive(archive.folder):
+                stored = stored_calls(archive, kept, {one.day: one.sha256 for one in files})
+        yield ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name), stored)
 
 
 def _present_options(archive: Archive, kept: KeptCall, call: Call) -> str | None:
@@ -93,6 +101,7 @@ class CallStatus(Struct, frozen=True):
         late: Records that came later than the lookback; None if it is not known, because no day has been swept.
         records: Records in all files.
         size: Bytes of all files.
+        stored: What is stored of the whole calls; None if nothing is.
     """
 
     kept: KeptCall
@@ -103,6 +112,7 @@ class CallStatus(Struct, frozen=True):
     late: int | None
     records: int
     size: int
+    stored: StoredCalls | None = None
 
     def is_older_than(self, age: timedelta, now: datetime) -> bool:
         """Return whether the last success is longer ago than `age`, or there never was one."""
@@ -123,6 +133,7 @@ def call_status(one: ArchivedCall, now: datetime) -> CallStatus:
         late.beyond if late.swept or late.beyond else None,
         sum(file.records for file in one.files),
         sum(file.bytes for file in one.files),
+        one.stored,
     )
 
 

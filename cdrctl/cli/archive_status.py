@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = (
     *("profile", "call", "last_success", "newest_complete_day", "holes", "records", "bytes", "late", "beyond"),
-    "provider",
+    *("calls_until", "calls_stale", "provider"),
 )
 """The columns of a table, the most important first."""
 
@@ -55,7 +55,7 @@ INTO = option("--into", about="Folder of the archive, or its URL (s3://…).", m
 def status(
     opened: Session, *, profile: list[str], into: str, call: list[str], max_age: str | None, form: str | None
 ) -> None:
-    """Show when each profile of an archive was last read, what is complete, what is missing, and the size.
+    """Show when each profile of an archive was last read, what is complete, missing or stored, and the size.
 
     It needs no secrets, no network and no permission to write.
     """
@@ -97,6 +97,8 @@ def _write(opened: Session, archive: Archive, form: str, found: Sequence[CallSta
         Column("late", "", "integer"),
         Column("records", "", "integer"),
         Column("bytes", "", "integer"),
+        Column("calls_until", ""),
+        Column("calls_stale", "", "integer"),
     )
     rows: list[list[Any]] = [_row(one) for one in found]
     look = writers.RenderOptions(
@@ -109,7 +111,8 @@ def _write(opened: Session, archive: Archive, form: str, found: Sequence[CallSta
 def _row(one: CallStatus) -> list[Any]:
     about = [one.kept.profile, one.kept.call, one.kept.provider]
     read_at = one.last_success and _rfc3339(one.last_success)
-    return [*about, read_at, one.newest_complete_day, one.holes, one.beyond, one.late, one.records, one.size]
+    calls = [None, None] if one.stored is None else [one.stored.newest, one.stored.stale]
+    return [*about, read_at, one.newest_complete_day, one.holes, one.beyond, one.late, one.records, one.size, *calls]
 
 
 def _check_age(opened: Session, found: Sequence[CallStatus], age: timedelta, now: datetime) -> None:

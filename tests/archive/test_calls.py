@@ -157,6 +157,27 @@ def test_a_file_that_was_changed_or_deleted_is_written_again(shell: Shell) -> No
     shell.run("verify", *INTO).ok()
 
 
+def test_the_status_tells_until_when_calls_are_stored_and_how_many_days_are_stale(shell: Shell) -> None:
+    def calls() -> dict[tuple[str, str], tuple[str | None, int | None]]:
+        ran = shell.run("--config", "nowhere.toml", "archive", "status", *INTO, "-f", "jsonl").ok()
+        return {(one["profile"], one["call"]): (one["calls_until"], one["calls_stale"]) for one in ran.lines}
+
+    before = calls()
+    assert before.pop(("portsip", "cdrs")) == (None, None), "its call logs are joined"
+    assert {profile for profile, _ in before} == set(PROVIDERS)
+    assert set(before.values()) == {("2026-11-11", 0)}
+    state = Path("archive/calls/profile=kazoo/_calls.json")
+    told = json.loads(state.read_bytes())
+    told["days"]["2026-11-10"]["legs"]["2026-11-11"] = "another"
+    state.write_text(json.dumps(told))
+    assert calls()["kazoo", "cdrs"] == ("2026-11-11", 1)
+    told["made"]["cdrctl"] = "0.0.1"
+    state.write_text(json.dumps(told))
+    assert calls()["kazoo", "cdrs"] == ("2026-11-11", 2), "calls of an earlier version"
+    state.write_text("{")
+    assert calls()["kazoo", "cdrs"] == (None, None)
+
+
 def test_days_and_profiles_that_are_removed_have_no_calls(shell: Shell) -> None:
     before = stored()
     shell.run("archive", "retain", *INTO, "--before", "2026-11-11", "--yes").ok()

@@ -156,7 +156,7 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
 @given(zones, st.one_of(st.text(), st.lists(words, max_size=14).map("".join), st.lists(words).map(" ".join)))
 @example(ZoneInfo("UTC"), "1e1000000")
 @example(ZoneInfo("UTC"), "00:00 00 Nov 0000")
-@examples(3000)
+@examples(3000, part=15)
 def test_any_text_is_parsed_or_refused(place: ZoneInfo, text: str) -> None:
     """The result is an instant in UTC, or an error with a hint."""
     try:

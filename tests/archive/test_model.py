@@ -333,7 +333,13 @@ class ArchivingNow(Archiving):
         self.ledger = open_ledger(self.archive)
 
 
+class ArchivingLonger(ArchivingNow):
+    """The same with more examples."""
+
+
 TestArchiving = ArchivingNow.TestCase
-TestArchiving.settings = settings(examples(60), stateful_step_count=25)
+TestArchiving.settings = settings(examples(60, part=20), stateful_step_count=25)
+TestArchivingLonger = pytest.mark.slow(ArchivingLonger.TestCase)
+TestArchivingLonger.settings = settings(examples(60), stateful_step_count=25)
 TestFirstLayout = pytest.mark.full(Archiving.TestCase)
 TestFirstLayout.settings = settings(examples(60), stateful_step_count=25)

@@ -26,6 +26,6 @@ def load_profile() -> None:
     settings.load_profile("tests")
 
 
-def examples(most: int) -> settings:
-    """Return settings with this many examples, or a fifth of them in the fast tests."""
-    return settings(max_examples=most if EVERY else max(most // 5, 3))
+def examples(most: int, *, part: int = 5) -> settings:
+    """Return settings with this many examples, or a fifth or other part of them in the fast tests."""
+    return settings(max_examples=most if EVERY else max(most // part, 3))

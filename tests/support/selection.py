@@ -20,8 +20,8 @@ MANY = 5
 def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
-    If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast and the others
-    are `slow`. Five of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
+    If a test has several cases for one provider, or has the marker `thin`, one of them is fast and the others are
+    `slow`. Five of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
     case is `slow` or starts processes, three stay. Which they are depends on their names, so that tests keep different
     switches, faults and sign-ins.
     """
@@ -51,9 +51,9 @@ def _mark_fast(items: Iterable[pytest.Item]) -> None:
     groups: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
         thin = _has(item, "thin")
-        subject = "" if thin else _subject_of(item)
-        if (thin or subject) and not _has(item, "slow", "process", "full"):
-            groups.setdefault((item.nodeid.partition("[")[0], subject), []).append(item)
+        provider = "" if thin else _provider_of(item)
+        if (thin or provider) and not _has(item, "slow", "process", "full"):
+            groups.setdefault((item.nodeid.partition("[")[0], provider), []).append(item)
     for group in groups.values():
         fast = min(group, key=_number)
         for item in group:
@@ -61,13 +61,13 @@ def _mark_fast(items: Iterable[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.slow)
 
 
-def _subject_of(item: pytest.Item) -> str:
-    """Return the provider or call that a case is about, or an empty text."""
+def _provider_of(item: pytest.Item) -> str:
+    """Return the provider that a case is about, itself or one of its calls, or an empty text."""
     parameters = (
         item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
     )
     for kind in (Subject, Provider):
         for value in parameters:
             if isinstance(value, kind):
-                return str(value) if isinstance(value, Subject) else value.name
+                return value.provider.name if isinstance(value, Subject) else value.name
     return ""

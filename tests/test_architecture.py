@@ -44,7 +44,7 @@ KNOWS: dict[str, set[str]] = {
         *("errors", "threads", "windows", "records", "duplicates", "contents", "conditions", "sorting", "fetchers"),
         *("mending", "writers"),
     },
-    "archive": {"errors", "windows", "records", "fetchers", "writers", "export", "calls", "figures"},
+    "archive": {"errors", "windows", "threads", "records", "fetchers", "writers", "export", "calls", "figures"},
     "calls": {"errors", "windows", "records", "sorting", "fetchers", "export"},
     "figures": {"errors", "records", "calls", "writers"},
     "sandbox": set(),

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
+from cdrctl.archive.ahead import day_and_readings, with_files
 from cdrctl.archive.columnar import EXACT
 from cdrctl.archive.files import is_written
 from cdrctl.archive.intervals import whole_day
@@ -111,7 +112,7 @@ class ArchiveDataset(LazyDataset):
         return known & (ds.field(PROVIDER) == one.provider.name) & (ds.field(CALL) == one.call.name)
 
     def _rows(self, names: list[str], condition: Any) -> Iterator[Any]:
-        for day in self._days(condition):
+        for day in with_files(self._days(condition), lambda one: day_and_readings(one.path)):
             yield from self._day_batches(day, names, condition)
 
     def _day_batches(self, day: Day, names: list[str], condition: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from cdrctl.archive.ahead import with_files, with_names
 from cdrctl.archive.files import contents_of, deleted_contents
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
@@ -141,7 +142,8 @@ class JsonLedger:
 
     def kept(self, profiles: Collection[str] | None = None) -> list[KeptCall]:
         """Return the calls that the archive keeps, by profile and call; of some profiles if they are given."""
-        return [one for names in self.names(profiles) if (one := self.kept_call(*names)) is not None]
+        names = with_ledgers(self.archive, self.names(profiles))
+        return [one for found in names if (one := self.kept_call(*found)) is not None]
 
     def kept_call(self, profile: str, call: str) -> KeptCall | None:
         """Return the entry of a call, or None if the archive does not keep it."""
@@ -160,8 +162,11 @@ class JsonLedger:
     def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
         """Return the entries of all files, or of those of one call."""
         names = self.names() if profile is None or call is None else [(profile, call)]
-        with self._querying:
-            return [entry for one in names for _, entry in sorted(self._call(*one).files.items())]
+        found: list[FileEntry] = []
+        for one in with_ledgers(self.archive, names):
+            with self._querying:
+                found += [entry for _, entry in sorted(self._call(*one).files.items())]
+        return found
 
     def keep(self, kept: KeptCall) -> None:
         """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""
@@ -251,12 +256,12 @@ class JsonLedger:
             calls = [one.removesuffix(".json") for one in _names_in(root / FOLDER / profile) if one.endswith(".json")]
             found |= {(profile, call) for call in calls}
         known = {profile for profile, _ in found}
-        for name in _names_in(root) if profiles is None else [f"{PROFILE}{one}" for one in profiles]:
-            if name.startswith(PROFILE):
-                profile = name.removeprefix(PROFILE)
-                with suppress(OutputError) if profile in known else nullcontext():
-                    calls = [one.removeprefix(CALL) for one in _names_in(root / name) if one.startswith(CALL)]
-                    found |= {(profile, call) for call in calls}
+        there = [f"{PROFILE}{one}" for one in profiles] if profiles is not None else _names_in(root)
+        for folder in with_names([root / name for name in there if name.startswith(PROFILE)]):
+            profile = folder.name.removeprefix(PROFILE)
+            with suppress(OutputError) if profile in known else nullcontext():
+                calls = [one.removeprefix(CALL) for one in _names_in(folder) if one.startswith(CALL)]
+                found |= {(profile, call) for call in calls}
         return sorted(one for one in found if all(map(NAME.fullmatch, one)))  # `verify` names what is foreign
 
     def _call(self, profile: str, call: str) -> CallLedger:
@@ -291,6 +296,11 @@ def _names_in(folder: Path) -> list[str]:
             f"the archive cannot be read: {folder}: {error.strerror or error}",
             hint="correct the permissions, and run this again",
         ) from error
+
+
+def with_ledgers(archive: Archive, names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the names of calls, while the ledgers of the next ones are downloaded from a store."""
+    return with_files(names, lambda one: [ledger_path(archive, *one)])
 
 
 def ledger_path(archive: Archive, profile: str, call: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl import windows
+from cdrctl.archive.ahead import day_and_readings, with_files
 from cdrctl.archive.dayfile import DayFile, Part, Row
 from cdrctl.archive.files import foreign_records, load
 from cdrctl.archive.index import UNPLACED, milliseconds, reading_archive
@@ -174,7 +175,8 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         yield Gap(what, f"read them with: {sync} --since {first}", window=before)
     known = overlap(window, Window(begins, max(_last_instant(source, now), begins + timedelta(seconds=1))))
     tail = _tail(source, window, now)
-    for day, part in days(known, source.archive.zone) if known is not None else ():
+    whole = days(known, source.archive.zone) if known is not None else []
+    for day, part in with_files(whole, lambda one: _files_of(source, one[0])):
         file, fault = read_file(source, day.isoformat())
         for one in _missing(source, day.isoformat(), part, file, fault, now, tail):
             yield from _gaps_before(pending, one, sync)
@@ -189,6 +191,11 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         yield Gap(fault or f"{source.path(UNKNOWN)} is missing: it has records whose start is unknown", VERIFY)
     if file is not None:
         yield from file_events(source, file, None)
+
+
+def _files_of(source: ArchivedCall, day: date) -> list[Path]:
+    """Return the files of a day that are certainly read, if the archive has the day."""
+    return day_and_readings(source.path(day.isoformat())) if day.isoformat() in source.files else []
 
 
 def recent_note(source: ArchivedCall, window: Window, now: datetime) -> tuple[datetime, list[Note]] | None:

@@ -15,6 +15,7 @@ from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import Reading, is_dated_after
 from cdrctl.archive.lateness import Lateness, added
 from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.ledger2 import with_ledgers
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.options import call_options_of
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
@@ -56,7 +57,7 @@ def archived_calls(
         names: The profile and the name of each call.
     """
     erased = erased_counts(archive)
-    for name in names:
+    for name in with_ledgers(archive, names):
         kept = ledger.kept_call(*name)
         if kept is None:
             continue

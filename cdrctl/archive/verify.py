@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from cdrctl.archive.ahead import day_and_readings, with_files
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import contents_of, deleted_contents, foreign_records
 from cdrctl.archive.intervals import Reading, replan, with_attempts
@@ -26,7 +27,7 @@ _Day = tuple[list[Reading], FileEntry | None]
 
 def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Difference]:
     """Yield the files that are missing, changed, unreadable or not in the ledger."""
-    for filed in files:
+    for filed in with_files(files, lambda one: day_and_readings(archive.folder / one.path)):
         path = archive.folder / filed.path
         try:
             sha256 = digest_of(path)

@@ -23,7 +23,7 @@ from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import Archive
 from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
-from cdrctl.export.rows import Log, Tally, rows, starts_of
+from cdrctl.export.rows import SAME_ID, Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, Known, identities
 from cdrctl.records.events import Event, Page, Row
 from cdrctl.records.schemas import Schema, native
@@ -176,7 +176,8 @@ class _Fetching(Struct, frozen=True):
     def compared(self, events: Iterable[Event], content: str, digest: str) -> Fetched:
         """Return the records of a window, or that its response is the last one.
 
-        The response is copied to disk, and converted only if it is another one.
+        The response is copied to disk, and converted only if it is another one. Raw records are compared by their
+        text. Where two with one id differ, the response is converted too, because their content may be the same.
 
         Args:
             events: The events of the window.
@@ -187,7 +188,7 @@ class _Fetching(Struct, frozen=True):
         with Copy() as copy:
             pages = Schema(None, cast("Any", lambda page: copy.add(page, sent)))
             came = self._watched(events, sent, convert=False)
-            for _ in rows(came, source.call, pages, self.window, tally, log, present=self.present):
+            for _ in rows(came, source.call, pages, self.window, tally, _unless_same_id(log), present=self.present):
                 pass
             is_same = sent.digest(source.call) == digest and not (tally.gaps or tally.same_id)
             if is_same and log.warnings == sent.warnings:
@@ -243,6 +244,16 @@ def _both(copied: Tally, stored: Tally) -> Tally:
         same_id=stored.same_id,
         gaps=[*copied.gaps, *stored.gaps],
     )
+
+
+def _unless_same_id(log: Log) -> Log:
+    """Return a log without the warning of records with one id and different texts."""
+
+    def logged(level: str, text: str) -> None:
+        if text != SAME_ID:
+            log(level, text)
+
+    return logged
 
 
 class _FirstTime:

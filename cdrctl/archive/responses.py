@@ -23,6 +23,7 @@ from cdrctl.archive.spool import unusable_temporary_files
 from cdrctl.export.rows import starts_of
 from cdrctl.fetchers import Call
 from cdrctl.records.batches import BatchedPage, RecordBatch, array_of, batches
+from cdrctl.records.columns import keys_of
 from cdrctl.records.events import Event, Note, Page, Record
 from cdrctl.windows import Window
 
@@ -102,13 +103,14 @@ def _watched_page(
     decode: BatchDecoder | None,
 ) -> Page:
     """Return a page whose raw records are added to `sent` when they are read."""
+    keys = keys_of(call.columns)
 
     def parts() -> Iterator[Sequence[Record]]:
         for part in batches(page.records):
             sent.plain = not isinstance(part, RecordBatch)
             if isinstance(part, RecordBatch) and part.raws is not None:
-                _add_raw(sent, part, page.context, call, window, latest())
-                yield part if decode is None else _decoded(part, decode)
+                texts = _add_raw(sent, part, page.context, call, window, latest())
+                yield _with_texts(part, keys, texts) if decode is None else _decoded(part, decode)
             else:
                 sent.whole = sent.whole and sent.plain
                 yield part
@@ -126,15 +128,36 @@ def _decoded(batch: RecordBatch, decode: BatchDecoder) -> Sequence[Record]:
     return records
 
 
+def _with_texts(batch: RecordBatch, keys: Sequence[str], texts: Sequence[int]) -> RecordBatch:
+    """Return a raw batch whose records are compared by their text, so that none is decoded for it.
+
+    Args:
+        batch: The batch. The fetcher may still compare its records by their content.
+        keys: The keys of the call's columns.
+        texts: A digest of each record's text.
+    """
+    known = RecordBatch(
+        batch.key_fields, batch.columns, batch.texts, batch.unknown, len(batch), batch.raws, batch.decode
+    )
+    known.learn_from(batch)
+    known.remember(keys, texts)
+    return known
+
+
 def _add_raw(
     sent: Sent, batch: RecordBatch, context: Mapping[str, str], call: Call, window: Window, latest: Any
-) -> None:
-    """Add the raw records of a batch that are of the window, also those that came before."""
-    records, starts = batch.raws or (), starts_of(Page(batch, context), call, latest)
+) -> Sequence[int]:
+    """Add the raw records of a batch that are of the window, also those that came before.
+
+    Return a digest of each record of the batch.
+    """
+    found, starts = _digests(context, batch.raws or ()), starts_of(Page(batch, context), call, latest)
     known = [at for at in starts if at is not None]
+    held: Sequence[int] = found
     if known and not (window.holds(min(known)) and window.holds(max(known))):
-        records = [one for one, at in zip(records, starts, strict=True) if at is None or window.holds(at)]
-    _add(sent, context, records)
+        held = [one for one, at in zip(found, starts, strict=True) if at is None or window.holds(at)]
+    sent.total = (sent.total + sum(held)) % 2**256
+    return found
 
 
 def add_plain(sent: Sent, page: Page) -> Sequence[bytes] | None:
@@ -149,16 +172,19 @@ def add_plain(sent: Sent, page: Page) -> Sequence[bytes] | None:
     except ValueError:  # the mark of a value that could not be read
         sent.whole = False
         return None
-    _add(sent, page.context, records)
+    sent.total = (sent.total + sum(_digests(page.context, records))) % 2**256
     return records
 
 
-def _add(sent: Sent, context: Mapping[str, str], records: Sequence[Any]) -> None:
+def _digests(context: Mapping[str, str], records: Sequence[Any]) -> Sequence[int]:
+    """Return a digest of each record, within the context of its page."""
     begun = hashlib.sha256(marshal.dumps(sorted(context.items()), _VERSION))
+    found = []
     for one in records:
         digest = begun.copy()
         digest.update(one)
-        sent.total = (sent.total + int.from_bytes(digest.digest())) % 2**256
+        found.append(int.from_bytes(digest.digest()))
+    return found
 
 
 def _raws(records: Sequence[Record]) -> Sequence[Any] | None:

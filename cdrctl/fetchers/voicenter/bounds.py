@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from operator import add
 
 from msgspec import Struct, field
 
@@ -41,32 +42,36 @@ class Bounds(Struct):
     high: bool = False
     inside: dict[datetime, frozenset[str]] = field(default_factory=dict)
 
-    def learn(self, reply: Reply, calls: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime) -> None:
+    def learn(
+        self, reply: Reply, starts: Sequence[int], lengths: Sequence[int], since: datetime, until: datetime
+    ) -> None:
         """Learn from a response.
 
         Args:
             reply: The response.
-            calls: The start and end of each of its calls whose start is known.
+            starts: The start of each of its calls whose start is known, in Unix seconds.
+            lengths: How long each of these talked, in seconds.
             since: The first bound of the request.
             until: The second.
         """
         minute = whole_minute(since)
-        if minute == whole_minute(until):
+        within_minute = minute == whole_minute(until)
+        if within_minute:
             # A host that counts in minutes cannot tell these requests apart, so it sends the same response to each.
             found = frozenset(map(identity, reply.records)) if not reply.full else FULL
             if self.inside.setdefault(minute, found) != found:
                 self.precision = SECOND
-        self.by_start = self.by_start or any(end > until + MINUTE for _, end in calls)
-        if not self.by_start:
+        first, last = int(since.timestamp()), int(until.timestamp())
+        self.by_start = self.by_start or max(map(add, starts, lengths), default=last) > last + 60
+        if not self.by_start or not starts:
             return
+        self.low = self.low or first in starts or int(minute.timestamp()) in starts
+        self.high = self.high or last in starts
         short = reply.full or until - since < MINUTE
-        for second in (at.replace(microsecond=0) for at, _ in calls):
-            self.low = self.low or second in (since, minute)
-            self.high = self.high or second == until
-            if short and not since <= second <= until:
-                self.precision = MINUTE
-            if self.precision is None and not reply.full and second.second and minute == whole_minute(until):
-                self.precision = SECOND  # a host that counts in minutes lists :00 alone, or the whole minute
+        if short and not first <= min(starts) <= max(starts) <= last:
+            self.precision = MINUTE
+        if self.precision is None and not reply.full and within_minute and any(second % 60 for second in starts):
+            self.precision = SECOND  # a host that counts in minutes lists :00 alone, or the whole minute
 
     def hold(self, starts: Collection[datetime], since: datetime, lo: datetime, hi: datetime, unit: timedelta) -> bool:
         """Return whether the response to a request from `lo` to `hi` surely holds all calls of a second or minute.

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from cdrctl.fetchers.voicenter.zone import own_starts, read_date, read_dates, start
+from cdrctl.fetchers.voicenter.zone import own_starts, read_date, read_dates, start, whole_starts
 from cdrctl.records.batches import Columns, KeyFields
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, Value, fingerprint, pick
@@ -48,10 +48,8 @@ def _identities(columns: Columns) -> Sequence[str]:
     elif set(map(type, numbers)) != {type(None)} or set(map(type, kinds)) != {str}:
         raise ValueError
     words = {kind: f"{fold(kind) or kind or ''}" for kind in set(kinds)}
-    epochs = columns["DateEpoch"]
-    starts = own_starts(columns)
-    whole = set(map(type, epochs)) == {int}
-    times = from_minutes(epochs, EPOCH) if whole else [*map(rfc3339, starts)]
+    epochs = whole_starts(columns)
+    times = from_minutes(epochs, EPOCH) if epochs is not None else [*map(rfc3339, own_starts(columns))]
     return [f"{one}:{words[kind]}:{at}" for one, kind, at in zip(columns["CallID"], kinds, times, strict=True)]
 
 

@@ -15,7 +15,7 @@ from cdrctl.fetchers.voicenter.answers import NOTHING, FullError, RangeError, Re
 from cdrctl.fetchers.voicenter.bounds import DAY, MINUTE, SECOND, Bounds, whole_minute
 from cdrctl.fetchers.voicenter.columns import FIELDS
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.fetchers.voicenter.zone import proved_starts, span, talks
+from cdrctl.fetchers.voicenter.zone import calls_in_seconds, proved_starts, span
 from cdrctl.fetchers.voicenter.zone_evidence import ZoneEvidence, evidence_for
 from cdrctl.http import Answer, Client, Request
 from cdrctl.records.events import Record
@@ -138,7 +138,8 @@ class Run(Struct):
             self._learn(Reply([], full=True), since, until)
             raise
         starts = self._starts(reply)
-        if starts and not any(self._touches(since, until, record) for record in reply.records):
+        begun_within = any(since - SETTLED <= at <= until for at in starts)  # nearly always of the first call
+        if starts and not (begun_within or any(self._touches(since, until, record) for record in reply.records)):
             self.client.log(  # a cache may have answered: nothing else would show it
                 "warning",
                 f"{TITLE} was queried for {rfc3339(since)} to {rfc3339(until)} but sent only calls from "
@@ -154,10 +155,8 @@ class Run(Struct):
         return at is None or (at - MINUTE <= until and since <= at + span(record) + SETTLED + MINUTE)
 
     def _learn(self, reply: Reply, since: datetime, until: datetime) -> None:
-        proved = proved_starts(reply.records)
-        starts = proved if proved is not None else [*map(self.zones.start, reply.records)]
-        calls = zip(starts, talks(reply.records), strict=True)
-        self.bounds.learn(reply, [(at, at + length) for at, length in calls if at is not None], since, until)
+        starts, lengths = calls_in_seconds(reply.records, self.zones.start)
+        self.bounds.learn(reply, starts, lengths, since, until)
 
     def _answer(self, search: Mapping[str, Any]) -> Answer:
         """Return the response to a search, with fewer fields if this host refuses some of them."""

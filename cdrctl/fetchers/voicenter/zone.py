@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -70,13 +70,25 @@ def own_starts(columns: Columns, _context: object = None) -> Sequence[datetime]:
     Raises:
         ValueError: The records must be read one by one.
     """
-    epochs, dates = columns["DateEpoch"], columns["Date"]
+    epochs = whole_starts(columns)
+    if epochs is not None:
+        return [datetime.fromtimestamp(epoch, UTC) for epoch in epochs]
+    return utc_instants(columns["Date"])
+
+
+def whole_starts(columns: Columns) -> Sequence[int] | None:
+    """Return the start of each record in Unix seconds if all have a `DateEpoch`; None if none has one.
+
+    Raises:
+        ValueError: The records must be read one by one.
+    """
+    epochs = columns["DateEpoch"]
     kinds = set(map(type, epochs))
     if kinds == {int} and min(epochs) >= _FIRST and max(epochs) < _END:
-        return [datetime.fromtimestamp(epoch, UTC) for epoch in epochs]
+        return epochs
     if kinds != {type(None)}:
         raise ValueError
-    return utc_instants(dates)
+    return None
 
 
 def proved_starts(records: Sequence[Record]) -> Sequence[datetime] | None:
@@ -175,13 +187,32 @@ def talk(record: Record) -> timedelta:
     return _seconds(record, "Duration")
 
 
-def talks(records: Sequence[Record]) -> Sequence[timedelta]:
-    """Return the length of talk of each record."""
-    batch = key_columns(records)
+def calls_in_seconds(
+    records: Sequence[Record], start: Callable[[Record], datetime | None]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the start of each call whose start is known, in Unix seconds, and how long it talked, in seconds.
+
+    Args:
+        records: The records.
+        start: Returns the start of a call that does not prove it.
+    """
+    batch, proved = key_columns(records), proved_starts(records)
     lengths = batch.columns["Duration"] if batch is not None else ()
-    if set(map(type, lengths)) == {int}:
-        return [timedelta(seconds=min(max(one, 0), _DAY_SECONDS)) for one in lengths]
-    return [*map(talk, records)]
+    if batch is not None and proved is not None and set(map(type, lengths)) == {int}:
+        if min(lengths) < 0 or max(lengths) > _DAY_SECONDS:
+            lengths = [min(max(one, 0), _DAY_SECONDS) for one in lengths]
+        return whole_starts(batch.columns) or [*map(_in_seconds, proved)], lengths
+    starts = proved if proved is not None else [*map(start, records)]
+    known = [
+        (_in_seconds(at), int(talk(one).total_seconds()))
+        for at, one in zip(starts, records, strict=True)
+        if at is not None
+    ]
+    return [at for at, _ in known], [length for _, length in known]
+
+
+def _in_seconds(instant: datetime) -> int:
+    return int(instant.timestamp() // 1)
 
 
 def _seconds(record: Record, name: str) -> timedelta:

@@ -6,12 +6,14 @@ function that is called once more for each record or page exceeds it. `python -m
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -93,8 +95,71 @@ def test_memory_grows_with_the_largest_page_and_not_with_the_number_of_pages(cas
     )
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
+UNCHANGED = (
+    Case("webex", "cdrs", ("-f", "csv"), 290, 0.1, 0),
+    Case("kazoo", "cdrs", ("-f", "jsonl"), 90, 0.1, 0),
+    Case("callgear", "legs", ("-f", "csv"), 270, 0.1, 0),
+    Case("portsip", "cdrs", ("-f", "csv"), 135, 0.1, 0),
+    Case("voicenter", "cdrs", ("-f", "jsonl"), 15, 0.1, 0),
+)
+"""The most calls for a further page and record of a day that is read again and has not changed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", UNCHANGED, ids=str)
+def test_an_unchanged_day_calls_no_more_functions_than_before(case: Case, tmp_path: Path) -> None:
+    _synced(case, 1, SMALL, tmp_path)  # imports what is needed
+    further = {}
+    for size in (SMALL, LARGE):
+        few, many = (_counted(partial(_synced, case, number, size, tmp_path)) for number in (FEW, MANY))
+        further[size] = (many - few) / (MANY - FEW)
+    record = (further[LARGE] - further[SMALL]) / (LARGE - SMALL)
+    page = further[SMALL] - SMALL * record
+    assert (record <= case.record, page <= case.page) == (True, True), f"{record:.2f} a record, {page:.0f} a page"
+
+
+def _synced(
+    case: Case,
+    number: int,
+    size: int,
+    folder: Path,
+    started: Callable[[], None] = _nothing,
+    ended: Callable[[], None] = _nothing,
+) -> None:
+    """Sync a day of so many pages twice, with one call before the second time and one after it."""
+    config, archive = folder / "config.toml", folder / "archive"
+    if archive.exists():
+        shutil.rmtree(archive)
+    pages = server.pages(case.provider, number * size, size, SINCE, case.call)
+    with server.listening(case.provider, pages) as port:
+        config.write_text(profiles_of(Server(case.provider, number * size, size), port), encoding="utf-8")
+        config.chmod(0o600)
+        environ = {"CDRCTL_CONFIG": str(config), "HOME": str(folder)}
+        words: list[str | Path] = ["sync", "bench", "--into", archive, "--call", case.call]
+        run(*words, "--since", f"{SINCE:%Y-%m-%d}", *case.options, environ=environ).ok()
+        started()
+        try:
+            ran = run(*words, "--lookback", "5d", environ=environ)
+        finally:
+            ended()
+    assert f"{number * size} fetched, 0 new, 0 late, 0 changed, 0 gone" in ran.ok().err
+
+
 def _calls(case: Case, number: int, size: int, folder: Path) -> int:
-    """Return how many functions of cdrctl and its HTTP client an export calls in all threads."""
+    """Return how many functions an export calls."""
+    return _counted(partial(_export, case, number, size, folder))
+
+
+def _counted(work: Callable[[Callable[[], None], Callable[[], None]], None]) -> int:
+    """Return how many functions of cdrctl and its HTTP client are called in all threads, between two calls of `work`.
+
+    Args:
+        work: Calls its first argument before what is counted, and the second one after it.
+    """
     counted = 0
     known: dict[str, bool] = {}
 
@@ -115,7 +180,7 @@ def _calls(case: Case, number: int, size: int, folder: Path) -> int:
         sys.setprofile(None)
         threading.setprofile(None)
 
-    _export(case, number, size, folder, started, ended)
+    work(started, ended)
     return counted
 
 
@@ -130,10 +195,6 @@ def _peak(case: Case, number: int, size: int, folder: Path) -> int:
 
     _export(case, number, size, folder, tracemalloc.start, ended)
     return peak
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 def _export(

@@ -18,6 +18,7 @@ from cdrctl.archive.index import ENTRY, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.options import wants_details
 from cdrctl.archive.owner import Account
+from cdrctl.archive.pages import Pages, SamePages, read_pages, unless_same
 from cdrctl.archive.responses import Copy, Sent, add_plain, watched
 from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import Archive
@@ -25,6 +26,7 @@ from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
 from cdrctl.export.rows import SAME_ID, Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, Known, identities
+from cdrctl.records.arrays import KnownLists
 from cdrctl.records.events import Event, Page, Row
 from cdrctl.records.schemas import Schema, native
 from cdrctl.windows import Window, rfc3339
@@ -49,6 +51,8 @@ class Source(Struct, frozen=True):
         options: The options that decide what a reading has, as JSON; see `options.CallOptions`.
         fetch_unknown: Yields the events of a window without requests for details that are known; None if details take
             no requests of their own.
+        fetch_again: Yields the events of a window; of lists of records that were read before, only what the fetcher
+            looks at is decoded. None if the pages do not tell what they were sent as.
     """
 
     profile: str
@@ -61,6 +65,7 @@ class Source(Struct, frozen=True):
     account: Account | None = None
     options: str = ""
     fetch_unknown: Callable[[Window, Known], Iterator[Any]] | None = None
+    fetch_again: Callable[[Window, KnownLists], Iterator[Any]] | None = None
 
     @property
     def wants_details(self) -> bool:
@@ -84,7 +89,8 @@ class Fetched(Struct, frozen=True):
         spool: The records, among the new ones.
         tally: The numbers of records, pages and duplicates, and the gaps.
         digest: A digest of the records, whatever their order.
-        sent: A digest of the response as it was sent; empty if another response with this digest must be converted.
+        sent: A digest of the response as it was sent, and those of its pages if they are known; empty if another
+            response with this digest must be converted.
         unchanged: The response is the last one, which is in the file. The spool has no records.
     """
 
@@ -152,12 +158,17 @@ def fetch_entries(
     def present() -> datetime:
         return read_at - (source.clock_offset - included)
 
-    events = source.fetch(window)
-    if known is not None and source.fetch_unknown is not None:
-        events = source.fetch_unknown(window, known)
     job = _Fetching(archive, source, window, read_at, present)
     content, _, sent = before.partition(" ")
-    return job.compared(events, content, sent) if sent else job.converted(events)
+    digest, _, pages = sent.partition(" ")
+    last = read_pages(pages, source.call)
+    if known is not None and source.fetch_unknown is not None:
+        events = source.fetch_unknown(window, known)
+    elif last is not None and source.fetch_again is not None:
+        events = source.fetch_again(window, last.lists())
+    else:
+        events = source.fetch(window)
+    return job.compared(events, content, digest, last) if digest else job.converted(events)
 
 
 class _Fetching(Struct, frozen=True):
@@ -173,7 +184,7 @@ class _Fetching(Struct, frozen=True):
         call = self.source.call
         return watched(events, call, self.window, sent, lambda: latest_start(self.present), convert=convert)
 
-    def compared(self, events: Iterable[Event], content: str, digest: str) -> Fetched:
+    def compared(self, events: Iterable[Event], content: str, digest: str, last: Pages | None) -> Fetched:
         """Return the records of a window, or that its response is the last one.
 
         The response is copied to disk, and converted only if it is another one. Raw records are compared by their
@@ -183,17 +194,26 @@ class _Fetching(Struct, frozen=True):
             events: The events of the window.
             content: The digest of the records of the last response.
             digest: The digest of the last response as it was sent.
+            last: Its pages, if they are known: as long as the same ones come, none is read.
         """
         source, sent, tally, log = self.source, Sent(), Tally(), _FirstTime(self.source.log)
+        header, same = header_of(self.archive, source.call), SamePages()
+        if last is not None:
+            latest = latest_start(self.present)
+            events = unless_same(events, source.call, last, same, is_past=latest is None or latest >= self.window.until)
         with Copy() as copy:
             pages = Schema(None, cast("Any", lambda page: copy.add(page, sent)))
             came = self._watched(events, sent, convert=False)
             for _ in rows(came, source.call, pages, self.window, tally, _unless_same_id(log), present=self.present):
                 pass
+            if same.whole and last is not None:
+                tally.records, tally.duplicates, tally.pages = last.records, last.duplicates, same.number
+                known = f"{digest} {last.text()}"
+                return Fetched(self.window, self.read_at, header, Spool(), tally, content, known, unchanged=True)
             is_same = sent.digest(source.call) == digest and not (tally.gaps or tally.same_id)
             if is_same and log.warnings == sent.warnings:
-                header = header_of(self.archive, source.call)
-                return Fetched(self.window, self.read_at, header, Spool(), tally, content, digest, unchanged=True)
+                known = _with_pages(digest, sent, source.call, tally)
+                return Fetched(self.window, self.read_at, header, Spool(), tally, content, known, unchanged=True)
             return self._stored(copy.pages(source.call), log, sent, tally)
 
     def converted(self, events: Iterable[Event]) -> Fetched:
@@ -232,7 +252,14 @@ class _Fetching(Struct, frozen=True):
         if copied is not None:
             tally = _both(copied, tally)
         content, digest = f"{total % 2**256:064x}", sent.digest(source.call) if is_plain else ""
-        return Fetched(self.window, self.read_at, header, spool, tally, content, digest)
+        known = _with_pages(digest, sent, source.call, tally)
+        return Fetched(self.window, self.read_at, header, spool, tally, content, known)
+
+
+def _with_pages(digest: str, sent: Sent, call: Call, tally: Tally) -> str:
+    """Return the digest of a response as it was sent and, if they are known, the digests of its pages."""
+    pages = sent.pages.of(call, tally.records, tally.duplicates) if digest else None
+    return digest if pages is None else f"{digest} {pages.text()}"
 
 
 def _both(copied: Tally, stored: Tally) -> Tally:

@@ -11,15 +11,15 @@ import hashlib
 import marshal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cdrctl import __version__
-from cdrctl.archive.spool import unusable_temporary_files
+from cdrctl.archive.pages import SentPages, on_temporary_disk
 from cdrctl.export.rows import starts_of
 from cdrctl.fetchers import Call
 from cdrctl.records.batches import BatchedPage, RecordBatch, array_of, batches
@@ -42,12 +42,14 @@ class Sent(Struct):
         whole: Whether every record could be digested.
         plain: Whether the records that were yielded last are plain, and to be added by `add_plain`.
         warnings: How many warnings the fetcher yielded.
+        pages: The lists of records of its pages.
     """
 
     total: int = 0
     whole: bool = True
     plain: bool = False
     warnings: int = 0
+    pages: SentPages = field(default_factory=SentPages)
 
     def digest(self, call: Call) -> str:
         """Return the digest, which differs between versions that convert records differently; empty if there is none.
@@ -84,6 +86,7 @@ def watched(
     try:
         for event in events:
             if isinstance(event, Page):
+                sent.pages.add(event)
                 yield _watched_page(event, call, window, sent, latest, decode)
                 continue
             sent.warnings += isinstance(event, Note) and event.level == "warning"
@@ -204,7 +207,7 @@ class Copy:
     """The pages of a response in a temporary file, as they came."""
 
     def __init__(self) -> None:
-        with _on_disk():
+        with on_temporary_disk():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the copy
         self._plain: list[Page] = []
 
@@ -224,31 +227,22 @@ class Copy:
         if records is None:
             self._plain.append(Page(list(page.records), page.context))
             return []
-        with _on_disk():
+        with on_temporary_disk():
             marshal.dump((dict(page.context), records), self._file, _VERSION)
         return []
 
     def pages(self, call: Call) -> Iterator[Page]:
         """Yield the pages again, with raw records as batches of columns."""
         decode = _decoder(call)
-        with _on_disk():
+        with on_temporary_disk():
             self._file.flush()
             size = self._file.tell()
             self._file.seek(0)
         while self._file.tell() < size:
-            with _on_disk():
+            with on_temporary_disk():
                 context, records = marshal.load(self._file)  # noqa: S302 - our own, seconds old
             if decode is not None and isinstance(records, bytes):
                 yield Page(decode.records_of(records), context)
             else:
                 yield Page([*map(marshal.loads, records)], context)
         yield from self._plain
-
-
-@contextmanager
-def _on_disk() -> Iterator[None]:
-    """Turn an error of the temporary file into an OutputError."""
-    try:
-        yield
-    except OSError as error:
-        raise unusable_temporary_files(error) from error

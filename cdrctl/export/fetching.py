@@ -21,6 +21,7 @@ from cdrctl.windows import Window
 
 if TYPE_CHECKING:
     from cdrctl.export.request import ExportRequest
+    from cdrctl.records.arrays import KnownLists
 
 
 class OpenCall(Struct, frozen=True):
@@ -110,7 +111,9 @@ def _parts_ahead(
     return ahead, Note(f"{opened.provider.title} is queried sequentially in spite of --jobs: {why}")
 
 
-def with_decoder(query: Query[Any], call: Call, *, raw: bool, lines: bool = True) -> Query[Any]:
+def with_decoder(
+    query: Query[Any], call: Call, *, raw: bool, lines: bool = True, known: KnownLists | None = None
+) -> Query[Any]:
     """Return the query with a client that decodes the pages of this call column by column, if they can be read so.
 
     Args:
@@ -118,12 +121,13 @@ def with_decoder(query: Query[Any], call: Call, *, raw: bool, lines: bool = True
         call: The call.
         raw: The JSON text of each record is needed.
         lines: That text is written as it came, one record on each line.
+        known: With `raw`, the lists of records that were read before; None if nobody needs the digests of lists.
     """
     if query.client is None or call.key_fields is None:
         return query
     from cdrctl.records.decoding import BatchDecoder
 
-    decoder = BatchDecoder(call.columns, call.key_fields, raw=raw, lines=lines)
+    decoder = BatchDecoder(call.columns, call.key_fields, raw=raw, lines=lines, known=known)
     return replace(query, client=query.client.with_decoder(decoder))
 
 
@@ -137,17 +141,16 @@ def fetch_window(
     jobs: int = 1,
     now: datetime | None = None,
     gather: bool = False,
+    known: KnownLists | None = None,
 ) -> Iterator[Event]:
     """Return the events of a window, and a note or gap where it ends after the provider's present.
 
-    `raw` and `lines` are those of `with_decoder`. With `ahead`, which is the window itself or its parts, the next event
-    is fetched while one is written, and as many parts in parallel as there are jobs. With `gather`, small pages that
-    come quickly are yielded together, so that the last of them may wait for the next response.
+    `raw`, `lines` and `known` are those of `with_decoder`. With `ahead`, which is the window itself or its parts, the
+    next event is fetched while one is written, and as many parts in parallel as there are jobs. With `gather`, small
+    pages that come quickly are yielded together, so that the last of them may wait for the next response.
     """
-    fetch, query = (
-        opened.call.fetch,
-        replace(with_decoder(opened.query, opened.call, raw=raw, lines=lines), period=window),
-    )
+    decoding = with_decoder(opened.query, opened.call, raw=raw, lines=lines, known=known)
+    fetch, query = opened.call.fetch, replace(decoding, period=window)
     if gather and ahead:
         fetch = functools.partial(_gathered, fetch)
     events: Iterator[Event]

@@ -18,6 +18,7 @@ from cdrctl.records.events import Record, Row, Value
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from cdrctl.records.arrays import SentList
 
 Columns = Mapping[str, Sequence[Any]]
 """The values of records by the provider's key."""
@@ -95,6 +96,9 @@ class RecordBatch(Sequence[Record]):
         raws: The JSON text of each record, if it is needed.
         decode: Decodes an array of raw records to a batch of all columns or, where that is not possible, to records.
         kinds: The types of the values of columns that are not text, as far as they are known.
+
+    Attributes:
+        sent: The list as it was sent, if the batch is a whole page of raw records and its decoder keeps digests.
     """
 
     __slots__ = (
@@ -108,6 +112,7 @@ class RecordBatch(Sequence[Record]):
         "kinds",
         "length",
         "raws",
+        "sent",
         "texts",
         "unknown",
     )
@@ -135,6 +140,7 @@ class RecordBatch(Sequence[Record]):
         self.decode = decode
         self.kinds: dict[str, frozenset[type]] = {**(kinds or {})}
         self._contents: Contents | None = None
+        self.sent: SentList | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -276,14 +282,18 @@ class BatchedPage(Sequence[Record]):
     Args:
         key_columns: A batch of the key fields of all records.
         batches: Yields the records in order: batches, or lists of plain records where a batch is not possible.
+
+    Attributes:
+        sent: The list as it was sent, if its decoder keeps digests.
     """
 
-    __slots__ = ("_batches", "_contents", "key_columns")
+    __slots__ = ("_batches", "_contents", "key_columns", "sent")
 
     def __init__(self, key_columns: RecordBatch, batches: Callable[[], Iterator[Sequence[Record]]]) -> None:
         self.key_columns = key_columns
         self._batches = batches
         self._contents: Contents | None = None
+        self.sent: SentList | None = None
 
     def batches(self) -> Iterator[Sequence[Record]]:
         """Yield the batches. Those of raw records have the fingerprints that were remembered."""

@@ -21,6 +21,7 @@ import pydantic_core
 from msgspec import Struct
 
 from cdrctl.damage import shallow
+from cdrctl.records.arrays import KnownLists, LaterColumns, LaterTexts, SentList, digest_of
 from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, decode_plainly
 from cdrctl.records.columns import Column, is_text, keys_of
 from cdrctl.records.events import Record
@@ -85,6 +86,8 @@ class BatchDecoder:
         lines: Whether that text is written as it came, so that it must not have line ends.
         large: Bytes of records from which a page is decoded in batches.
         few: About how many records a batch has.
+        known: With `raw`, the lists that were read before and are decoded only where they are looked at; None if
+            nobody needs the digests of lists.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class BatchDecoder:
         lines: bool = True,
         large: int = LARGE,
         few: int = FEW,
+        known: KnownLists | None = None,
     ) -> None:
         bytes(_KEPT)  # is freed at once
         self._marks = marks
@@ -103,6 +107,7 @@ class BatchDecoder:
         self._lines = lines
         self._large = large
         self._few = few
+        self._known_lists = known if raw else None
         plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
         self._marked = tuple(dict.fromkeys((marks.identity, marks.start, *marks.others)))
         self._known = keys_of(columns)
@@ -164,6 +169,24 @@ class BatchDecoder:
         return None
 
     def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
+        if self._known_lists is None:
+            return self._checked_page(array)
+        digest = digest_of(array)
+        length = self._known_lists.get(digest)
+        page = self._checked_page(array) if length is None else self._later_page(array, length)
+        page.sent = SentList(digest, array, length is not None)
+        return page
+
+    def _later_page(self, array: memoryview, length: int) -> RecordBatch | BatchedPage:
+        """Return a page of a list that was read before, of which nothing is decoded yet."""
+        columns = LaterColumns(lambda: self._columns(self._marked, self._decode_marks(array)))
+        marked = RecordBatch(self._marks, columns, frozenset(), (), length)
+        if len(array) > self._large:
+            return BatchedPage(marked, lambda: self._raw_batches(array, marked))
+        marked.raws, marked.decode = LaterTexts(lambda: _RAW.decode(array), length), self.records_of
+        return marked
+
+    def _checked_page(self, array: memoryview) -> RecordBatch | BatchedPage:
         page = self._page(array)
         batch = page.key_columns if isinstance(page, BatchedPage) else page
         if self._marks.distinct and len(set(batch.identities)) < len(batch):

@@ -24,6 +24,7 @@ from cdrctl.connecting import SANDBOX, Connected, Surroundings
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.fetching import OpenCall, fetch_window
 from cdrctl.fetchers import Call, Known, Provider
+from cdrctl.records.arrays import KnownLists
 from cdrctl.records.events import Event, Record
 from cdrctl.units.account import account_of
 from cdrctl.units.calls import store_calls
@@ -169,7 +170,8 @@ def _open_source(
     fetch = functools.partial(_fetch, opened, target.archive, run.options)
     account = account_of(provider, profile.settings, sandbox=profile.name == SANDBOX)
     about = (log, target.clean, opened.ahead, account, run.options.text, fetch)
-    return Source(run.name, provider.name, run.call, fetch, *about), opened
+    source = Source(run.name, provider.name, run.call, fetch, *about)
+    return replace(source, fetch_again=lambda window, lists: fetch(window, lists=lists)), opened
 
 
 def _note_not_offered(archive: Archive, ledger: AnyLedger, run: CallRun, log: Log) -> None:
@@ -182,14 +184,24 @@ def _note_not_offered(archive: Archive, ledger: AnyLedger, run: CallRun, log: Lo
         store_not_offered(archive, ledger, run.name, run.call.name, why)
 
 
+_NO_LISTS: KnownLists = {}
+
+
 def _nothing_known(_record: Record, _context: Mapping[str, str]) -> None:
     """Return that the archive has no details of a record."""
 
 
 def _fetch(
-    opened: OpenCall, archive: Archive, options: CallOptions, window: windows.Window, known: Known = _nothing_known
+    opened: OpenCall,
+    archive: Archive,
+    options: CallOptions,
+    window: windows.Window,
+    known: Known = _nothing_known,
+    lists: KnownLists = _NO_LISTS,
 ) -> Iterator[Event]:
     """Yield the events of a window, without requests for details that are known.
+
+    Pages of lists that were read before are decoded only where they are looked at.
 
     Raises:
         ConfigurationError: The provider, or its fetcher, does not accept an option in `archive.toml`.
@@ -198,7 +210,8 @@ def _fetch(
 
     raw = not wants_details(opened.call, options.text)  # an unchanged response need not be converted
     try:
-        yield from fetch_window(replace(opened, query=replace(opened.query, known=known)), window, raw=raw, lines=False)
+        query = replace(opened.query, known=known)
+        yield from fetch_window(replace(opened, query=query), window, raw=raw, lines=False, known=lists)
     except UsageError as error:
         if not options.where:
             raise

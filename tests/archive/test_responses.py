@@ -216,3 +216,18 @@ def test_a_response_that_breaks_off_leaves_no_temporary_file(archive: Archive) -
     """The error of the fetcher is raised, also while the response is copied."""
     with pytest.raises(AssertionError):
         fetched(archive, _cut(iter(plain(FIRST))), "0 1")  # type: ignore[arg-type]
+
+
+def test_one_record_in_two_texts_is_no_second_record(archive: Archive) -> None:
+    """An unchanged response is compared by text. Where that is not enough, its records are compared by content."""
+    fields = KeyFields("id", "at", overlapping=True)
+    decode = BatchDecoder(CALL.columns, fields, raw=True, lines=False)
+    texts = [json.dumps(FIRST), json.dumps(FIRST[:2], separators=(",", ":")), json.dumps(FIRST[:2])]
+    pages = [Page(decode(bytearray(text.encode()), ())) for text in texts]
+    said: list[str] = []
+    log = lambda level, text: said.append(f"{level}: {text}")  # noqa: E731
+    source = Source("acme", "test", replace(CALL, key_fields=fields), lambda _window: iter(pages), log)
+    first = fetch_entries(archive, source, DAY, NOW)
+    again = fetch_entries(archive, source, DAY, NOW, before=digests(first))
+    assert (again.unchanged, digests(again), lines(again)) == (False, digests(first), lines(first))
+    assert (again.tally.duplicates, again.tally.same_id, said) == (4, 0, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ UNPLACED = -(2**63)
 
 ENTRY = struct.Struct("<qI15s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = 60_000
+"""Milliseconds of a minute."""
 
 
 class Entry(NamedTuple):
@@ -45,6 +47,17 @@ def milliseconds(instant: datetime) -> int:
 def instant_text(at: int) -> str:
     """Return an instant in Unix milliseconds as text such as `2026-11-19T08:00:00.123Z`."""
     return windows.rfc3339(_EPOCH + timedelta(milliseconds=at))
+
+
+def instant_texts(values: Sequence[int | None]) -> list[str | None]:
+    """Return instants in Unix milliseconds as text, as `instant_text` does; None stays None.
+
+    Raises:
+        OverflowError: One is outside the years of Python.
+    """
+    minutes = {value // _MINUTE for value in values if value is not None}
+    texts = {minute: instant_text(minute * _MINUTE)[:17] for minute in minutes}
+    return [None if at is None else f"{texts[at // _MINUTE]}{at // 1000 % 60:02d}.{at % 1000:03d}Z" for at in values]
 
 
 @contextmanager

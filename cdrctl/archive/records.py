@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from cdrctl.export.identity import origin_of, stable_keys, with_keys
 from cdrctl.fetchers import Call, Provider
 from cdrctl.records.columns import EXTRA, Kind, is_text
 from cdrctl.records.events import Page, Record, Value, fingerprint
+from cdrctl.records.readers import canonical_instants
 from cdrctl.records.schemas import Schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,6 +50,8 @@ def archived_call(call: Call) -> Call:
             read=None if is_text(column) else _READERS[column.kind],
             read_in=None,
             null_words=frozenset(),
+            read_texts=_READERS_OF_TEXTS.get(column.kind),
+            keeps_typed=True,
         )
         for column in call.columns
     )
@@ -94,6 +97,19 @@ _READERS: dict[Kind, Callable[[Any], Value]] = {
     "time": _reader(lambda value: isinstance(value, str) and _TIME.fullmatch(value) is not None),
     "list": _reader(lambda value: isinstance(value, list | dict)),
 }
+
+
+def _times(texts: Sequence[str], _context: object = None) -> Sequence[str] | None:
+    """Return times, or None where one of the texts is not a time as it is stored."""
+    return texts if canonical_instants(texts) is texts else None
+
+
+def _decimals(texts: Sequence[str], _context: object = None) -> Sequence[str] | None:
+    """Return decimals, or None where one of the texts is none."""
+    return texts if all(map(_DECIMAL.fullmatch, filter(None, texts))) else None
+
+
+_READERS_OF_TEXTS = {"time": _times, "decimal": _decimals, "money": _decimals}
 
 
 def record_reader(call: Call, header: bytes) -> Callable[[Row], ArchivedRecord | None]:

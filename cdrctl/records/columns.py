@@ -50,6 +50,7 @@ class Column(Struct, frozen=True):
         values: All possible values apart from null, if the list is closed.
         read_texts: Parses the texts of many records at once as `read` or `read_in` would, with the page's context;
             an empty text, which stands for null, stays empty. It returns None where texts must be read one by one.
+        keeps_typed: `read` returns values that have the type of the kind as they are.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Column(Struct, frozen=True):
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
     values: tuple[str, ...] = ()
     read_texts: Callable[[Sequence[str], Mapping[str, str]], Sequence[Value] | None] | None = None
+    keeps_typed: bool = False
 
 
 def reader_of(column: Column) -> Callable[..., Value]:

@@ -341,7 +341,8 @@ def _batch_rows(
         if is_text(column) and column.key in batch.texts:
             return _without(raw, column.null_words), True
         kinds = batch.kinds_of(column.key)
-        if kinds <= _TYPED.get(column.kind, _NOTHING) and column.read is None and column.read_in is None:
+        keeps_typed = column.keeps_typed or (column.read is None and column.read_in is None)
+        if keeps_typed and kinds <= _TYPED.get(column.kind, _NOTHING):
             return raw, False
         if kinds <= _TEXTS:
             texts = _without([value or "" for value in raw] if None.__class__ in kinds else raw, column.null_words)

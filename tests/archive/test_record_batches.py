@@ -61,7 +61,8 @@ def test_records_with_the_same_fields_are_a_batch() -> None:
     "records",
     [
         [PLAIN, {**PLAIN, "more": 1}],
-        [PLAIN, {"seconds": 3, "id": "a", "amount": "1.5"}],  # another order
+        [PLAIN, {"id": "a", "amount": "1.5"}],
+        [{**PLAIN, "one": 1, "two": 2}, {**PLAIN, "two": 2, "one": 1}],  # another order of further fields
         [{"ID": "a", "amount": None, "seconds": 3}],  # the column's name, in other letters
     ],
 )
@@ -69,10 +70,19 @@ def test_other_records_are_read_one_by_one(records: Sequence[Mapping[str, Any]])
     assert batch_reader(ODD_CALL)(part_of(records)) is None
 
 
+def test_the_order_of_the_columns_in_a_line_does_not_matter() -> None:
+    batch = batch_reader(ODD_CALL)(part_of([PLAIN, dict(reversed(PLAIN.items()))]))
+    assert batch is not None
+    assert [dict(one) for one in batch] == [PLAIN, PLAIN]
+
+
 def test_a_line_that_is_no_record_is_no_batch() -> None:
     part = part_of([PLAIN, PLAIN])
     broken = Part(part.keys, None, lambda: [b"[1]\n", b"{}\n"])
     assert batch_reader(ODD_CALL)(broken) is None
+    two = json_of(PLAIN)
+    joined = Part(part.keys[:1], None, lambda: [two + b"," + two + b"\n"])
+    assert batch_reader(ODD_CALL)(joined) is None
 
 
 @pytest.mark.parametrize("odd", ODD, ids=json.dumps)

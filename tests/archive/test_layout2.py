@@ -22,7 +22,7 @@ from pyarrow.dataset import dataset
 
 from cdrctl.archive import files, layout2
 from cdrctl.archive.dayfile import NewDay, rows_of
-from cdrctl.archive.index import UNPLACED, Entry
+from cdrctl.archive.index import UNPLACED, Entry, instant_text, instant_texts
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.layout2 import READINGS, load, recover, save
 from cdrctl.archive.ledger2 import ledger_path
@@ -416,3 +416,26 @@ def test_new_archives_have_the_present_layout(tmp_path: Path) -> None:
     archive = open_or_create(tmp_path / "archive", None, None)
     assert (archive.layout, archive.form) == (2, "parquet")
     assert open_archive(tmp_path / "archive") == archive
+
+
+@pytest.mark.parametrize("at", [0, 59_999, 60_000, -1, 1_794_211_200_123, 253_402_300_799_999])
+def test_many_instants_are_written_as_one_is(at: int) -> None:
+    assert instant_texts([None, at, at]) == [None, instant_text(at), instant_text(at)]
+
+
+def test_an_instant_that_python_does_not_have_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        instant_texts([0, 2**60])
+
+
+def test_times_in_parquet_come_back_whatever_their_unit_and_year() -> None:
+    """Most come back without pyarrow's functions, which take a while to load; finer ones are refused, not cut off."""
+    pa = pytest.importorskip("pyarrow")
+    from cdrctl.archive.columnar import _plain
+
+    at = 1_794_211_200_123
+    for unit, factor in (("ms", 1), ("us", 1000)):
+        column = pa.array([at * factor, None], pa.timestamp(unit, "UTC"))
+        assert _plain(column, False) == ["2026-11-09T08:00:00.123Z", None]
+    with pytest.raises(pa.ArrowInvalid):
+        _plain(pa.array([at * 1000 + 1], pa.timestamp("us", "UTC")), False)

@@ -13,6 +13,9 @@ from tests.support.bench import Subject
 MOST = 3
 """How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
 
+FEW = 2
+"""How many cases `.ci/run` runs of such a test if it has more than five: they are a sample in any case."""
+
 MANY = 5
 """How many slow cases `.ci/run` runs of another test: they take less than half a second each."""
 
@@ -21,9 +24,9 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
     """Mark the cases of tests that have many.
 
     If a test has several cases for one provider, or has the marker `thin`, one of them is fast and the others are
-    `slow`. Five of these stay, and the rest is `full`; of a test with the marker `thin`, and of one whose every
-    case is `slow` or starts processes, three stay. Which they are depends on their names, so that tests keep different
-    switches, faults and sign-ins.
+    `slow`. Five of these stay, and the rest is `full`. Of a test with the marker `thin`, and of one whose every case is
+    `slow` or starts processes, three stay, or two if it has more than five. Which they are depends on their names, so
+    that tests keep different switches, faults and sign-ins.
     """
     _mark_fast(items)
     groups: dict[str, list[pytest.Item]] = {}
@@ -32,7 +35,8 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
     for group in groups.values():
         slow = [item for item in group if _has(item, "slow", "process") and not _has(item, "full")]
         long = _has(group[0], "thin") or all(_has(item, "slow", "process", "full") for item in group)
-        for item in sorted(slow, key=_number)[MOST if long else MANY :]:
+        stay = MANY if not long else MOST if len(slow) <= MANY else FEW
+        for item in sorted(slow, key=_number)[stay:]:
             item.add_marker(pytest.mark.full)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cdrctl.fetchers.kazoo.common import _unix as kazoo_unix
 from cdrctl.fetchers.mapping import later
-from cdrctl.fetchers.voicenter.common import _unix as voicenter_unix
+from cdrctl.fetchers.voicenter.common import _record_id, _unix as voicenter_unix
 from cdrctl.records.readers import seconds_between
 
 REFUSALS = (ValueError, KeyError, TypeError, OverflowError)
@@ -41,6 +41,13 @@ def test_usual_columns_are_not_refused() -> None:
     assert usual(later, [*USUAL, None], [1, 60, 86_400, 5])[3] is None
     assert usual(seconds_between, [*USUAL, None], [USUAL[0]] * 4) == [0, -1, 822_877_200, None]
     assert usual(kazoo_unix, [1_795_075_200, None]) == ["2026-11-19T08:00:00.000Z", None]
+
+
+@pytest.mark.parametrize("odd", [None, "", "7", True, 5, [], "Queue "], ids=repr)
+def test_ids_of_records_are_those_of_one_by_one(odd: Any) -> None:
+    for at in range(5):
+        row = ["c", 4, "Queue", USUAL[0], None]
+        agree(_record_id, *([one, one if number != at else odd] for number, one in enumerate(row)))
 
 
 def usual(step: Any, *columns: Sequence[Any]) -> Any:

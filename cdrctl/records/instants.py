@@ -20,7 +20,7 @@ _FIRST, _LAST = (
 )
 _LENGTH = len("2026-11-19T08:00:00.123Z")
 _DIGITS = str.maketrans("", "", "0123456789")
-_MOST = 100_000
+_MOST = 20_000
 """Entries of a cache."""
 
 

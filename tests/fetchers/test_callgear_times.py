@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.fetchers.callgear.local_time import local_instant, local_instants, read_local_time, read_local_times
+from cdrctl.placeholders import is_placeholder
 from tests.support.products import for_each
 
 from .callgear_kit import BOUNDS, NOW, SINCE, UNTIL, Rule, Service, Wire, a_day, at, failed, reply
@@ -196,3 +198,41 @@ def test_the_time_after_the_window_is_requested_up_to_the_longest_call_and_now()
     assert [params["date_till"] for params in service.params if params["limit"] == 1] == [
         *("2026-11-19 03:00:01", "2026-11-20 13:00:01")
     ]
+
+
+ODD_TIMES = (
+    *(
+        "2026-03-29 02:30:00",
+        "2026-10-25 02:30:00",
+        "2026-11-19 24:00:00",
+        "2026-11-19 08:00:60",
+        "202-011-19 08:00:00",
+    ),
+    *(
+        "2026-11-19 08:000:0",
+        "1900-01-01 00:00:00",
+        "0001-01-01 00:00:00",
+        "9999-12-31 23:59:59",
+        "2026-11-19T08:00:00",
+    ),
+    *(
+        "2026-11-19 08:00:00.5",
+        "2026-11-19 25:00:00",
+        "2026-13-19 08:00:00",
+        "٢026-11-19 08:00:00",
+        "2026-11-19 8:00:00 ",
+    ),
+)
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "Asia/Kolkata", None])
+@pytest.mark.parametrize("odd", [*ODD_TIMES, ""])
+def test_a_column_of_local_times_is_read_as_each_of_them_or_refused(odd: str, timezone: str | None) -> None:
+    context = {"timezone": timezone} if timezone else {}
+    for column in ([odd], ["2026-11-19 08:00:01", odd, "2026-07-19 08:59:59"]):
+        texts, instants = read_local_times(column, context), local_instants(column, context)
+        assert texts is None or texts == [one and read_local_time(one, context) for one in column]
+        assert not any(map(is_placeholder, texts or ()))
+        assert instants is None or instants == [local_instant(one, context) for one in column]
+    usual = [*ODD_TIMES[:2], "2026-11-19 08:00:01"]
+    assert (read_local_times(usual, context) is None) == (timezone is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -148,39 +148,69 @@ def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
         raise ValueError from None
 
 
-_USUAL_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} (?!24)[0-9]{2}:[0-9]{2}:[0-5][0-9]")
+class _Minutes(dict[str, datetime]):
+    """The instants of minutes by their local text, `2026-04-27 07:04`.
+
+    Args:
+        timezone: The name of the zone.
+    """
+
+    def __init__(self, timezone: str) -> None:
+        super().__init__()
+        self._context = {"timezone": timezone}
+
+    def __missing__(self, text: str) -> datetime:
+        instant = local_instant(f"{text}:00", self._context)
+        if is_placeholder(instant):
+            raise ValueError(text)
+        if len(self) >= _MOST_MINUTES:
+            self.clear()
+        self[text] = instant
+        return instant
+
+
+class _Texts(dict[str, str]):
+    """The minutes of a zone as `2026-04-27T05:04:`, by their local text."""
+
+    def __init__(self, minutes: _Minutes) -> None:
+        super().__init__()
+        self._minutes = minutes
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= _MOST_MINUTES:
+            self.clear()
+        found = self[text] = rfc3339(self._minutes[text])[:17]
+        return found
+
+
+_MOST_MINUTES = 10_000
+_minutes_of: Callable[[str], _Minutes] = functools.lru_cache(maxsize=32)(_Minutes)
+_texts_of: Callable[[str], _Texts] = functools.lru_cache(maxsize=32)(lambda timezone: _Texts(_minutes_of(timezone)))
+
+_SECONDS = {f":{second:02d}": timedelta(seconds=second) for second in range(60)}
+_ENDS = {f":{second:02d}": f"{second:02d}.000Z" for second in range(60)}
 
 
 def local_instants(raw: Sequence[str], context: Mapping[str, str]) -> Sequence[datetime] | None:
     """Return the instants of local times without decimals and offset, as `local_instant` does; None if one differs."""
-    minutes = _minutes_of(raw, context)
-    if minutes is None:
+    if "timezone" not in context:
         return None
-    return [minutes[text[:16]] + _SECONDS[text[17:]] for text in raw]
+    minutes, seconds = _minutes_of(context["timezone"]), _SECONDS
+    try:
+        return [minutes[text[:16]] + seconds[text[16:]] for text in raw]
+    except (ValueError, KeyError):
+        return None
 
 
 def read_local_times(raw: Sequence[str], context: Mapping[str, str]) -> Sequence[str] | None:
     """Return local times as `read_local_time` does; None if one has decimals or an offset, or is not such a time."""
-    minutes = _minutes_of([*filter(None, raw)], context)
-    if minutes is None:
+    if "timezone" not in context:
         return None
-    texts = {text: rfc3339(instant)[:17] for text, instant in minutes.items()}
-    return [text and f"{texts[text[:16]]}{text[17:]}.000Z" for text in raw]
-
-
-_SECONDS = {f"{second:02d}": timedelta(seconds=second) for second in range(60)}
-
-
-def _minutes_of(raw: Sequence[str], context: Mapping[str, str]) -> dict[str, datetime] | None:
-    """Return the instant of each minute of local times; None unless all have the usual form and can be of calls."""
-    if not all(map(_USUAL_FORM.fullmatch, raw)):
-        return None
+    texts, ends = _texts_of(context["timezone"]), _ENDS
     try:
-        minutes = {text: local_instant(f"{text}:00", context) for text in {text[:16] for text in raw}}
-    except ValueError:
+        return [text and texts[text[:16]] + ends[text[16:]] for text in raw]
+    except (ValueError, KeyError):
         return None
-    whole = all(not instant.second and not is_placeholder(instant) for instant in minutes.values())
-    return minutes if whole else None
 
 
 def read_local_time(raw: Any, context: Mapping[str, str]) -> str:

@@ -214,7 +214,9 @@ def _portsip_marks(_call: str, identity: str, place: int, count: int) -> dict[st
 def _kazoo_marks(call: str, identity: str, place: int, _count: int) -> dict[str, object]:
     if call == "legs":
         return {"id": identity}
+    begun = {"interaction_id": f"{KAZOO}-{identity}"} if call == "interactions" else {}
     return {
+        **begun,
         "id": identity,
         "timestamp": KAZOO,
         "unix_timestamp": UNIX,

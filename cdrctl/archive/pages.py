@@ -162,16 +162,14 @@ def unless_same(events: Iterable[Event], call: Call, last: Pages, same: SamePage
     try:
         with _Held(call) as held:
             for event in events:
-                if holds and isinstance(event, Page):
-                    sent = sent_list(event.records)
-                    if sent is not None and sent.known:
-                        came.add(event)
-                        held.add(event, sent)
-                        continue
-                if holds and not isinstance(event, Note | Checkpoint):
-                    holds = False
-                    yield from held.pages()
-                yield event
+                if holds and isinstance(event, Page) and held.takes(event):
+                    came.add(event)
+                else:
+                    if holds and not isinstance(event, Note | Checkpoint):
+                        holds = False
+                        yield from held.pages()
+                    yield event
+                del event  # the buffer of a page is used again for a later one
             if holds and came.of(call, last.records, last.duplicates) == last:
                 same.whole, same.number = True, held.number
             elif holds:
@@ -200,11 +198,15 @@ class _Held:
         with suppress(OSError):  # a full disk: its last bytes do not matter
             self._file.close()
 
-    def add(self, page: Page, sent: SentList) -> None:
-        """Add a page."""
+    def takes(self, page: Page) -> bool:
+        """Add a page if it is known, and return whether it is."""
+        sent = sent_list(page.records)
+        if sent is None or not sent.known:
+            return False
         self.number += page.number
         with on_temporary_disk():
             marshal.dump((dict(page.context), page.number, sent.text), self._file, _VERSION)
+        return True
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages, decoded as they would have been when they came."""

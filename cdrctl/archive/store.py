@@ -268,6 +268,11 @@ _REMEDIES = {
 }
 
 
+def is_forbidden(error: OSError) -> bool:
+    """Return whether the permissions are the cause of an error."""
+    return error.errno in {errno.EACCES, errno.EPERM}
+
+
 def write_hint(error: OSError) -> str:
     """Return the next step for an error of writing the archive."""
     remedy = _REMEDIES.get(error.errno or 0, "free disk space or correct the permissions")

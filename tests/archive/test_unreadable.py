@@ -352,3 +352,23 @@ def test_a_folder_that_is_no_day_stops_no_command(any_layout: Shell) -> None:
     assert not list(any_layout.folder.glob("new/*/*/date=*copy*"))
     assert any_layout.run("verify", "--rebuild", *INTO).code == 3
     any_layout.run("voicenter", "cdrs", "--from", "archive", *window).ok()
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [(errno.EROFS, "mount"), (errno.ENOSPC, "free disk space"), (errno.EACCES, "correct the permissions of")],
+)
+def test_an_archive_that_cannot_be_locked_names_the_step_that_helps(
+    any_layout: Shell, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    opened = os.open
+
+    def refused(path: str, *rest: int, **more: int) -> int:
+        if str(path).endswith(".lock"):
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    ran = any_layout.run("sync", "acme", *INTO)
+    assert ran.code == 8
+    assert step in ran.err

@@ -24,7 +24,7 @@ from msgspec import Struct
 from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
-from cdrctl.archive.store import is_forbidden, is_there, write_hint
+from cdrctl.archive.store import is_of_disk, is_there, write_hint
 from cdrctl.errors import LockedError, OutputError
 from cdrctl.windows import rfc3339
 
@@ -346,7 +346,7 @@ def lock_file(path: Path, what: str, *, to_write: bool = True) -> Iterator[None]
         if to_write or error.errno not in NOT_WRITABLE:
             raise OutputError(
                 f"{what} cannot be locked: {error.strerror}",
-                hint=f"correct the permissions of {path} and its folder" if is_forbidden(error) else write_hint(error),
+                hint=write_hint(error) if is_of_disk(error) else f"correct the permissions of {path} and its folder",
             ) from error
         yield
         return

@@ -268,9 +268,9 @@ _REMEDIES = {
 }
 
 
-def is_forbidden(error: OSError) -> bool:
-    """Return whether the permissions are the cause of an error."""
-    return error.errno in {errno.EACCES, errno.EPERM}
+def is_of_disk(error: OSError) -> bool:
+    """Return whether an error is one of the whole file system."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 def write_hint(error: OSError) -> str:

@@ -46,7 +46,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "archive": {"errors", "windows", "threads", "records", "fetchers", "writers", "export", "calls", "figures"},
     "calls": {"errors", "windows", "records", "sorting", "fetchers", "export"},
-    "figures": {"errors", "records", "calls", "writers"},
+    "figures": {"errors", "records", "conditions", "calls", "writers"},
     "sandbox": set(),
     "connecting": {"errors", "fetchers", "http", "profiles", "sandbox"},
     "units": {

@@ -57,14 +57,14 @@ class StoredDay(Struct, frozen=True):
         sha256: The digest of their file.
         size: Its size in bytes.
         calls: How many calls it has.
-        at_edge: How many of them may lack legs, because none were read beyond.
+        doubtful: How many of them may lack legs: at the edge of what was read, or with an id that too many legs have.
         legs: The digest of each file of legs that they were made of, by day; empty if there was no file.
     """
 
     sha256: str
     size: int
     calls: int
-    at_edge: int
+    doubtful: int
     legs: Mapping[str, str]
 
 
@@ -150,7 +150,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> 
                 str(one["sha256"]),
                 int(one["bytes"]),
                 int(one["calls"]),
-                int(one["at_edge"]),
+                int(one["doubtful"]),
                 {str(at): str(sha) for at, sha in one["legs"].items()},
             )
             for day, one in dict(plain["days"]).items()
@@ -204,7 +204,7 @@ def write_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks, da
                 "sha256": one.sha256,
                 "bytes": one.size,
                 "calls": one.calls,
-                "at_edge": one.at_edge,
+                "doubtful": one.doubtful,
                 "legs": dict(one.legs),
             }
             for day, one in sorted(days.items())

@@ -49,7 +49,7 @@ from cdrctl.archive.source import ArchivedCall, ArchivedCalls, archived_events
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import UNKNOWN, Archive, writing_archive
 from cdrctl.calls.columns import CALL
-from cdrctl.calls.joining import REACH
+from cdrctl.calls.joining import REACH, SHARED_ID
 from cdrctl.calls.rows import EDGE
 from cdrctl.records.events import Gap, Page, Row
 from cdrctl.records.schemas import Schema
@@ -153,14 +153,14 @@ class _Day(Struct):
         spool: Their rows, as lines of JSON.
         ends: When the last of them ended, or the day itself.
         calls: How many there are.
-        at_edge: How many of them may lack legs, because none were read beyond.
+        doubtful: How many of them may lack legs: at the edge of what was read, or with an id that too many legs have.
         is_open: A leg that was not read may join one of them.
     """
 
     spool: IO[bytes]
     ends: datetime
     calls: int = 0
-    at_edge: int = 0
+    doubtful: int = 0
     is_open: bool = False
 
 
@@ -182,7 +182,7 @@ def _write_days(
                 one = days[day]
                 one.spool.write(json_of([row[at] for at in _KEPT]) + b"\n")
                 one.calls += 1
-                one.at_edge += row[WHY] == EDGE
+                one.doubtful += row[WHY] in {EDGE, SHARED_ID}
                 one.ends = max(one.ends, _instant(row[END] or row[START]))
                 one.is_open |= _may_go_on(row, span, whole_day(day, zone).until + LONGEST, now)
         except _MissingLegsError:
@@ -191,7 +191,7 @@ def _write_days(
             if not one.is_open:
                 sha256, size = write_day(archive, source.kept.profile, str(day), _writer(archive.form, one.spool))
                 legs = {str(at): sha for at, sha in read.items() if day - DAY <= at <= _last_leg(one, zone)}
-                found[str(day)] = StoredDay(sha256, size, one.calls, one.at_edge, legs)
+                found[str(day)] = StoredDay(sha256, size, one.calls, one.doubtful, legs)
     return found
 
 

@@ -1,8 +1,8 @@
 """The calls of a window: stored days as they are, and what lies between them to be joined from the legs.
 
 A day is taken as it is stored only if it is whole in the window, if its file and its legs are, by their content, those
-that were there when it was written, and if no call of it was at the edge of what was read: whether one is depends on
-the window.
+that were there when it was written, and if no call of it may lack legs: whether one is at the edge of what was read
+depends on the window, and a run must tell of those.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def stretches(source: ArchivedCall, window: Window, marks: Marks) -> list[Stretc
         for day, _ in days(window, archive.zone) if stored else ():
             whole = whole_day(day, archive.zone)
             state = stored.get(str(day))
-            if state is None or state.at_edge or whole.since < window.since or whole.until > window.until:
+            if state is None or state.doubtful or whole.since < window.since or whole.until > window.until:
                 continue
             if current_day(archive, legs, str(day), state, digests) and _is_exact(source, day):
                 found.append(Stretch(whole, path_of(archive, legs.profile, str(day))))

@@ -161,7 +161,12 @@ class _Join:
                 self._close(call)
                 if call.merged:
                     call.legs.sort(key=_start)
-                self._finish(call.start, JoinedCall(call.legs))
+                self._finish(call.start, JoinedCall(call.legs, SHARED_ID if self._has_shared_id(call) else ""))
+
+    def _has_shared_id(self, call: _Open) -> bool:
+        """Return whether a leg of a call has an id by which it joins none, because too many legs have it."""
+        shared = self._shared
+        return bool(shared) and any(not shared.isdisjoint(joining_of_parts(parts_of_leg(leg))[1]) for leg in call.legs)
 
     def _close(self, call: _Open) -> None:
         del self._open[call]

@@ -369,20 +369,27 @@ def wanted_rows(
     now: datetime,
     keys: ReplacedKeys | None,
 ) -> Generator[Sequence[Row], None, None]:
-    """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
+    """Yield the wanted rows of calls, and count them; calls that may lack legs are a gap."""
+    from cdrctl.calls.joining import MOST_LEGS, SHARED_ID
     from cdrctl.calls.rows import EDGE, call_rows
 
-    at_edge = 0
+    at_edge = shared = 0
 
     def counted() -> Generator[Sequence[Row], None, None]:
-        nonlocal at_edge
+        nonlocal at_edge, shared
         for page in call_rows(pages, told):
             at_edge += page.columns[_WHY].count(EDGE)
+            shared += page.columns[_WHY].count(SHARED_ID)
             yield page
 
     yield from wanted_calls(counted(), None, request, tally, log, now, keys)
+    gaps = []
     if at_edge:
-        gap = Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window")
+        gaps.append(Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window"))
+    if shared:
+        what = f"{shared} calls have an id that more than {MOST_LEGS} legs have, by which legs cannot be joined"
+        gaps.append(Gap(what, "why is shared_id in their rows; report the id to the provider"))
+    for gap in gaps:
         tally.gaps.append(gap)
         log("warning", f"incomplete: {gap.what} ({gap.hint})")
 

@@ -65,7 +65,7 @@ def write_from_files(
     pages = _rows(session, request, files, joining, tally)
     if joining.consume is not None:
         with closing(pages), counted(session, tally, dict, started):
-            joining.consume(pages, lambda: any(one.unread for one in files))
+            joining.consume(pages, lambda: bool(tally.gaps))
         conclude(tally, request)
         return
     with data(session, request.output) as out, closing(pages), counted(session, tally, dict, started):
@@ -114,7 +114,7 @@ def _consume_in_place(
     window = None if asked is None else (asked.since, asked.until)
     with counted(session, tally, dict, started):
         fields = frozenset(() if condition is None else fields_in(condition))
-        joining.consume(CallFiles(forms, window, count, pages, where, fields), lambda: any(one.unread for one in files))
+        joining.consume(CallFiles(forms, window, count, pages, where, fields), lambda: bool(tally.gaps))
     conclude(tally, request)
     return True
 

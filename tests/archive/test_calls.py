@@ -269,7 +269,7 @@ def test_an_export_of_stored_calls_tells_of_those_at_the_edge_of_the_archive(
     found = stored()["portsip", "2026-11-08"]
     assert [row["why"] for row in found if row["why"]] == ["edge"]
     state = json.loads(Path("archive/calls/profile=portsip/_calls.json").read_bytes())
-    assert state["days"]["2026-11-08"]["at_edge"] == 1
+    assert state["days"]["2026-11-08"]["doubtful"] == 1
     window = ("2026-11-08", "2026-11-10")
     shutil.copytree("archive", "bare")
     shutil.rmtree("bare/calls")
@@ -282,7 +282,7 @@ def test_stored_calls_of_an_earlier_version_are_joined_again(shell: Shell) -> No
     state = json.loads((folder / "_calls.json").read_bytes())
     state["made"]["format"] = 1
     for day in state["days"].values():
-        del day["at_edge"]
+        del day["doubtful"]
     (folder / "_calls.json").write_text(json.dumps(state))
     path = folder / "date=2026-11-11/calls.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"answered"', b'"replaced"'))

@@ -18,6 +18,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.calls.columns import CALL
+from cdrctl.calls.joining import MOST_LEGS
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Exchange
 from tests.cli.archive_kit import configure
@@ -206,3 +207,18 @@ def test_a_part_whose_first_record_is_not_there_makes_an_incomplete_call(shell: 
     found = shell.run("calls", "later.jsonl", "-f", "jsonl").ok().lines
     assert found
     assert {(one["complete"], one["why"]) for one in found} == {(False, "missing_leg")}
+
+
+def test_legs_of_which_too_many_have_one_id_make_no_figure(shell: Shell, tmp_path: Path) -> None:
+    leg = json.loads(Path("portsip.raw.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    path = tmp_path / "legs.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for at in range(MOST_LEGS + 100):
+            file.write(json.dumps({**leg, "id": str(at), "session_id": "7"}) + "\n")
+    ran = shell.run("calls", str(path), "-f", "jsonl")
+    assert ran.code == 3
+    assert {(row["why"], row["complete"]) for row in ran.lines} == {("shared_id", False)}
+    assert len(ran.lines) == MOST_LEGS + 100
+    assert f"{MOST_LEGS + 100} calls have an id" in ran.err
+    ran = shell.run("stats", str(path), "--figures", "calls")
+    assert (ran.code, ran.lines[0]["value"]) == (3, None)

@@ -69,7 +69,11 @@ def test_what_cannot_be_one_call_is_marked_and_joins_nothing() -> None:
     calls = calls_of([part(f"n{at}", at, names=("same",)) for at in range(100)], most=30)
     assert len(calls) == 100
     assert all(len(call.parts) == 1 for call in calls)
-    assert sum(call.why == joining.SHARED_ID for call in calls) > 30
+    assert {call.why for call in calls} == {joining.SHARED_ID}, "also those that come when the id is known"
+    later = [*(part(f"n{at}", at, names=("same",)) for at in range(50)), part("a", 50), part("b", 51, "a", "same")]
+    found = {frozenset(one.id for one in call.parts): call.why for call in calls_of(later, most=30)}
+    assert found[frozenset("ab")] == joining.SHARED_ID
+    assert len(found) == 51
 
 
 def test_legs_without_ids_or_times_are_calls_of_their_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -196,3 +197,16 @@ def test_any_mapping_gives_what_it_gives_plainly(name: str, monkeypatch: pytest.
         for row in rows
     ]
     assert [typed(row) for row in quick(mapping, rows)] == plain
+
+
+def unseen(row: dict[str, Value]) -> dict[str, Value]:
+    """Look at the bytes of a text, of which no probe learns."""
+    time: Any = row["time"]
+    return {"a": row["id"] if re.match("2", time) else "unknown", "b": None}
+
+
+@pytest.mark.parametrize("odd", [4, 9, 10, 30, 300])
+def test_a_mapping_that_probes_do_not_see_through_is_given_up(odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdrctl.records.layouts.FIRST", 0)
+    rows: list[Row] = [[f"id{at}", "?" if at < odd else "2026-11-19T08:00:00.123Z", 12, "in"] for at in range(300)]
+    assert [row[0] for row in quick(unseen, rows)] == ["unknown"] * odd + [f"id{at}" for at in range(odd, 300)]

@@ -5,7 +5,9 @@ has the same outcome (see `records.probes`). The mapping makes the same of all o
 for each value of the result which constant, column or step it is. So the mapping is called for the first records of a
 layout only, and the rows of a page are put together from columns.
 
-A record whose layout is rare is mapped by itself, and so is a page with values of unexpected types.
+A record whose layout is rare is mapped by itself, and so is a page with values of unexpected types. The first rows of
+each template, and one of each page, are compared with the plain mapping: if one differs, all are mapped plainly from
+then on.
 """
 
 from __future__ import annotations
@@ -42,6 +44,11 @@ _ENOUGH = 4_000
 _PLAIN = -1
 _NONE = type(None)
 _ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError)
+
+
+def _is_same(row: Row, other: Row) -> bool:
+    """Return whether two rows have equal values of equal types."""
+    return [*row] == [*other] and [*map(type, row)] == [*map(type, other)]
 
 
 class _Varies:
@@ -94,6 +101,7 @@ class Layouts:
         self._known: dict[tuple[type, ...], _Known] = {}
         self._templates: list[tuple[int, ...]] = []
         self._varying: set[int] = set()
+        self._checked: set[int] = set()
         self._pool: dict[int, int] = {}
         self._getters: dict[int, Callable[[Any], Any]] = {}
 
@@ -138,7 +146,21 @@ class Layouts:
         self._count_plain += numbers.count(_PLAIN)
         if self._count > _ENOUGH:
             self._given_up = self._count_plain * 2 > self._count or len(self._templates) > _MOST_TEMPLATES
-        return self._assembled(batch, sources, numbers)
+        found = self._assembled(batch, sources, numbers)
+        if found is not None and not self._agrees(batch, found, numbers):
+            self._given_up = True
+            return None
+        return found
+
+    def _agrees(self, batch: RowBatch, found: RowBatch, numbers: Sequence[int]) -> bool:
+        """Return whether rows are those of the plain mapping: all of a new template, and one of each page."""
+        wanted = [self._count % len(numbers)]
+        new = {*numbers} - self._checked - {_PLAIN}
+        if new:
+            self._checked |= new
+            wanted += [at for at, number in enumerate(numbers) if number in new]
+        plain = self._plain([batch[at] for at in wanted])
+        return all(_is_same(found[at], row) for at, row in zip(wanted, plain, strict=True))
 
     def _types_of(self, batch: RowBatch) -> tuple[type, ...] | None:
         """Return the types of the columns that the mapping reads; None if one has several, or an unexpected one."""
@@ -242,7 +264,7 @@ class Layouts:
             found.append(value.value if is_probe else value)
             codes.append(value.source if is_probe else ~self._constant(value))
         (plain,) = self._plain([row])
-        if "" in found or found != plain or [*map(type, found)] != [*map(type, plain)]:
+        if "" in found or not _is_same(found, plain):
             return None
         return tuple(codes)
 

@@ -126,7 +126,7 @@ class Layouts:
 
     def _quick(self, batch: RowBatch) -> RowBatch | None:
         """Return the mapped rows, or None if they must be mapped one by one, or if more has been learned."""
-        types = self._types_of(batch)
+        types = _types_of(batch, self._learned, self._types)
         if types is None:
             return None
         sources = self._sources(batch)
@@ -154,26 +154,11 @@ class Layouts:
 
     def _agrees(self, batch: RowBatch, found: RowBatch, numbers: Sequence[int]) -> bool:
         """Return whether rows are those of the plain mapping: all of a new template, and one of each page."""
-        wanted = [self._count % len(numbers)]
         new = {*numbers} - self._checked - {_PLAIN}
-        if new:
-            self._checked |= new
-            wanted += [at for at, number in enumerate(numbers) if number in new]
+        self._checked |= new
+        wanted = [self._count % len(numbers), *(at for at, number in enumerate(numbers) if new and number in new)]
         plain = self._plain([batch[at] for at in wanted])
         return all(_is_same(found[at], row) for at, row in zip(wanted, plain, strict=True))
-
-    def _types_of(self, batch: RowBatch) -> tuple[type, ...] | None:
-        """Return the types of the columns that the mapping reads; None if one has several, or an unexpected one."""
-        found = []
-        for at in sorted(self._learned.reads):
-            kinds = {str} if batch.texts[at] else set(map(type, batch.columns[at])) - {_NONE}
-            if len(kinds) > 1 or not kinds <= _EXPECTED or (not batch.texts[at] and "" in batch.columns[at]):
-                return None
-            one = next(iter(kinds), self._types[at])
-            if one is list and at in self._learned.kinds:
-                return None
-            found.append(one)
-        return tuple(found)
 
     def _sources(self, batch: RowBatch) -> dict[int, Sequence[Value]] | None:
         """Return the columns that the mapping reads, and those of the steps, by number; None if a step fails."""
@@ -337,6 +322,20 @@ class Layouts:
 
 _EXPECTED = frozenset({str, int, bool, list})
 _TYPES: Mapping[str, type] = {"integer": int, "seconds": int, "boolean": bool, "list": list}
+
+
+def _types_of(batch: RowBatch, learned: Learned, types: Mapping[int, type]) -> tuple[type, ...] | None:
+    """Return the types of the columns that the mapping reads; None if one has several, or an unexpected one."""
+    found = []
+    for at in sorted(learned.reads):
+        kinds = {str} if batch.texts[at] else set(map(type, batch.columns[at])) - {_NONE}
+        if len(kinds) > 1 or not kinds <= _EXPECTED or (not batch.texts[at] and "" in batch.columns[at]):
+            return None
+        one = next(iter(kinds), types[at])
+        if one is list and at in learned.kinds:
+            return None
+        found.append(one)
+    return tuple(found)
 
 
 def _column_of(step: Step[..., Any], given: Sequence[Sequence[Value]]) -> Sequence[Value]:

@@ -150,6 +150,7 @@ def _check(opened: Session, archive: Archive, bounds: Bounds, found: Iterator[Ar
         IncompleteError: A day is not complete, or there is none.
     """
     from cdrctl.archive.completeness import completeness
+    from cdrctl.cli.archive_summary import MOST_LINES, OTHER_LINES
 
     now = the_clock(opened).now()
     lacking: list[tuple[KeptCall, IncompleteError]] = []
@@ -166,12 +167,17 @@ def _check(opened: Session, archive: Archive, bounds: Bounds, found: Iterator[Ar
     if len(lacking) == checked == 1:
         kept, error = lacking[0]
         raise IncompleteError(f"{kept.profile} {kept.call}: {error.message}", hint=error.hint)
-    for kept, error in lacking:
+    most = MOST_LINES - OTHER_LINES
+    shown = len(lacking) if opened.reporter.as_json or len(lacking) <= most else most
+    for kept, error in lacking[:shown]:
         opened.reporter.problem({"profile": kept.profile, "call": kept.call}, error)
     if lacking:
         names = some([f"{kept.profile} {kept.call}" for kept, _ in lacking])
         raise IncompleteError(
-            f"{len(lacking)} of {checked} calls are not complete: {names}", hint="follow the next step of each"
+            f"{len(lacking)} of {checked} calls are not complete: {names}",
+            hint="follow the next step of each"
+            if shown == len(lacking)
+            else f"follow the next step of each; without --check, coverage shows the other {len(lacking) - shown}",
         )
     opened.reporter.summary({"calls": checked, "days": days, "incomplete": 0})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -91,6 +92,21 @@ def test_several_calls_have_a_line_each_and_may_be_selected(shell: Shell, provid
         ("portsip", "calllogs"),
         (None, None),
     ]
+
+
+def test_many_calls_have_twenty_lines_at_most(shell: Shell) -> None:
+    shell.run("sync", "webex", *INTO, "--since", "2026-11-08").ok()
+    archive = shell.folder / "archive"
+    for number in range(29):
+        for place in ("profile={}", "_cdrctl/ledger/{}"):
+            shutil.copytree(archive / place.format("webex"), archive / place.format(f"p{number}"))
+    ran = check(shell, *OCTOBER)
+    assert ran.code == 3
+    assert len(ran.err.splitlines()) <= 20
+    assert "30 of 30 calls are not complete" in ran.err
+    assert "coverage shows the other 15" in ran.err
+    as_json = shell.run("--log-format", "json", "coverage", *INTO, "--check", *OCTOBER)
+    assert len(as_json.err.splitlines()) == 31
 
 
 def test_a_window_without_a_day_of_the_archive_is_not_complete(shell: Shell) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import platform
 import queue
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -357,3 +360,38 @@ def test_no_wait_is_long_so_that_a_signal_to_another_thread_is_noticed(monkeypat
     assert list(merge([task_of("a")])) == ["a"]
     assert waits
     assert all(wait is not None and wait <= 0.5 for wait in waits)
+
+
+HEAPS = """
+import ctypes, sys, tempfile, threading
+from cdrctl.threads import share_heaps
+
+if sys.argv[1:] == ["share"]:
+    share_heaps()
+together, held = threading.Barrier(8), []
+
+def work():
+    held.append(bytearray(5000))
+    together.wait(30)
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+library = ctypes.CDLL(None)
+library.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as file:
+    told = ctypes.c_void_p(library.fopen(file.name.encode(), b"w"))
+    library.malloc_info(0, told)
+    library.fclose(told)
+    print(file.read().count(b"<heap nr="))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library has heaps of threads")
+def test_threads_share_heaps() -> None:
+    def heaps(*words: str) -> int:
+        return int(subprocess.run([sys.executable, "-c", HEAPS, *words], check=True, capture_output=True).stdout)
+
+    assert heaps() > 2
+    assert heaps("share") <= 2

@@ -21,7 +21,7 @@ from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.cli.run_reports import Run
 from cdrctl.errors import UsageError
-from cdrctl.threads import merge
+from cdrctl.threads import merge, share_heaps
 from cdrctl.units.opening import CONVERT, open_to_sync, stores_calls
 from cdrctl.units.syncing import Sync, Target, sync_calls
 
@@ -119,6 +119,7 @@ def _sync_in_parallel(
 
     A profile is connected when its turn comes, and disconnected afterwards; `opened` does that if a run is interrupted.
     """
+    share_heaps()
     connecting, around = threading.Lock(), surroundings(session)
 
     def sync_profile(own: Sequence[Job]) -> Sequence[None]:

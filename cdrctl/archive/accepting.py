@@ -46,7 +46,8 @@ def accepted_contents(archive: Archive, path: Path, before: CallLedger) -> Conte
         records = _count_rows(path, whole)
     except NotOursError:
         return None
-    return Contents(sha256, records, [] if whole is None else [Reading(whole, "planned")], {}, None, whose_in(path))
+    readings = [] if whole is None else [Reading(whole, "planned")]
+    return Contents(sha256, records, readings, {}, before.lateness.get(day), whose_in(path))
 
 
 def accept(path: Path, contents: Contents) -> None:

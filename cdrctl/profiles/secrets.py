@@ -14,7 +14,7 @@ from cdrctl.errors import ConfigurationError
 from cdrctl.masking import mask
 from cdrctl.profiles.atomic import one_line, os_reason
 from cdrctl.profiles.choosing import LISTED
-from cdrctl.profiles.file import Profile, decode_text, expand_path, open_to_others, variable_prefix
+from cdrctl.profiles.file import PREFIX, Profile, decode_text, expand_path, open_to_others, variable_prefix
 
 Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
 """Runs a command line with an environment; raises OSError, ValueError, TimeoutExpired or TooMuchOutputError."""
@@ -75,6 +75,9 @@ def for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]
     mine = variable_prefix(profile.name)
     kept = {}
     for variable, value in environ.items():
+        if not variable.startswith(PREFIX):  # so that the work does not grow with the other profiles
+            kept[variable] = value
+            continue
         owner = max((each for each in (mine, *profile.prefixes) if variable.startswith(each)), key=len, default=None)
         if owner is None or (owner == mine and variable.removeprefix(mine).lower() not in secrets):
             kept[variable] = value

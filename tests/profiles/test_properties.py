@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -150,6 +151,24 @@ def test_a_command_gets_no_secret_of_other_profiles(tmp_path: Path) -> None:
     kept = {"PATH": "/bin", "CDRCTL_CONFIG": "c.toml", "CDRCTL_ACME_BASE_URL": "http://acme.example"}
     others = {"CDRCTL_ACME_PASSWORD": "hush", "CDRCTL_ACME_LAB_BASE_URL": "x", "CDRCTL_OTHER_BASE_URL": "y"}
     assert for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
+
+
+def test_the_environment_for_commands_is_not_compared_with_every_profile(tmp_path: Path) -> None:
+    prefixes = tuple(f"CDRCTL_P{number:04}_" for number in range(1000))
+    acme = Profile("acme", "kazoo", {}, "file", tmp_path / "config.toml", prefixes=prefixes)
+    environ, compared = {f"VARIABLE_{number}": "x" for number in range(40)}, 0
+
+    def count(_frame: object, event: str, function: object) -> None:
+        nonlocal compared
+        compared += event == "c_call" and getattr(function, "__name__", "") == "startswith"
+
+    sys.setprofile(count)
+    try:
+        kept = for_commands(acme, {"api_key"}, environ)
+    finally:
+        sys.setprofile(None)
+    assert kept == environ
+    assert compared <= 80
 
 
 @for_each("one, other", [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])

@@ -66,7 +66,13 @@ WITH_CALLS = option(
     panel="Archive",
 )
 JOBS = option(
-    "--jobs", about="Profiles to sync in parallel.", metavar="N", panel="Archive", kind="integer", default=8, minimum=1
+    "--jobs",
+    about="Profiles to sync in parallel. Default: 8.",
+    metavar="N",
+    panel="Archive",
+    kind="integer",
+    default=8,
+    minimum=1,
 )
 DASK = option(
     "--dask",

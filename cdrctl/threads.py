@@ -177,7 +177,7 @@ def start_threads(threads: Iterable[threading.Thread]) -> list[threading.Thread]
 def share_heaps() -> None:
     """Let threads that start from now on share two heaps of the C library, where it would give each its own.
 
-    Each heap keeps the gaps that large pages leave in it. With one for each thread, a run over 200 profiles took 30 MB
+    Each heap keeps the gaps that large pages leave in it. With one for each thread, a run over 200 profiles took 20 MB
     more (mallopt(3), M_ARENA_MAX; the GNU C library only).
     """
     if sys.platform != "linux":

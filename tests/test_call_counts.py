@@ -130,7 +130,7 @@ def _synced(
     started: Callable[[], None] = _nothing,
     ended: Callable[[], None] = _nothing,
 ) -> None:
-    """Sync a day of so many pages twice, with one call before the second time and one after it."""
+    """Sync `number` pages of `size` records twice. Call `started` before the second time, and `ended` after it."""
     config, archive = folder / "config.toml", folder / "archive"
     if archive.exists():
         shutil.rmtree(archive)

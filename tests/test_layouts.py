@@ -73,7 +73,7 @@ def typed(row: Row) -> list[tuple[type, Value]]:
 def test_quick_rows_are_the_plain_ones(name: str, call: Call, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdrctl.records.layouts.USES", 1)
     monkeypatch.setattr("cdrctl.records.layouts.FIRST", 0)
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     assert call.common is not None
     assert call.key_fields is not None
     schema = common(call.columns, call.common, None, lambda _text: None, provider="p", profile="q", known=call.expected)

@@ -20,7 +20,9 @@ from cdrctl.windows import Window
 
 
 def accepted_contents(archive: Archive, path: Path, before: CallLedger) -> Contents | None:
-    """Return what a file without readings has: the readings that the old ledger has of this file, or a planned one.
+    """Return the contents of a file whose readings are lost.
+
+    The readings are those of the old ledger if it knows this file. Otherwise the day is to be read again.
 
     Args:
         archive: The archive, in the present layout.

@@ -6,6 +6,7 @@ A request takes some milliseconds wherever the store is, and one command may nee
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +27,7 @@ LARGEST = 8 << 20
 """Bytes: a larger object is downloaded when it is used. It takes longer than a request, and room in the mirror."""
 
 _END_SECONDS = 5.0
-"""How long to wait for requests on their way whose objects are no longer wanted."""
+"""How long to wait for all requests on their way whose objects are no longer wanted."""
 
 Item = TypeVar("Item")
 
@@ -86,8 +87,9 @@ def ahead(
                 waiting.get_nowait()
         for _ in threads:
             waiting.put(None)
+        end = time.monotonic() + _END_SECONDS
         for thread in threads:
-            thread.join(_END_SECONDS)
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def _work(waiting: SimpleQueue[Callable[[], None] | None]) -> None:

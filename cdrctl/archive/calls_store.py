@@ -160,7 +160,7 @@ def read_state(archive: Archive, profile: str, legs: KeptCall, marks: Marks) -> 
 
 
 def stored_calls(archive: Archive, legs: KeptCall, files: Mapping[str, str]) -> StoredCalls | None:
-    """Return what is stored of the calls of a profile as `_calls.json` has it; None if nothing is, or of other legs.
+    """Return which calls of a profile are stored, by its `_calls.json`; None if there are none, or calls of other legs.
 
     What the profile names (its boxes and queues) is taken as it was: the configuration is not read.
 

@@ -14,10 +14,11 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, Self
 
 from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from cdrctl import __version__
 from cdrctl.archive.spool import unusable_temporary_files
@@ -123,9 +124,11 @@ class SentPages(Struct):
 
 
 def _reader(call: Call) -> str:
-    """Return a digest of what the conversion of a page depends on."""
+    """Return a digest of what the conversion of a page depends on; the next run, another process, has the same one."""
     columns = [(column.name, column.key, column.kind) for column in call.columns]
-    return hashlib.sha256(f"{__version__} {columns} {call.key_fields}".encode()).hexdigest()[:_HEX_DIGITS]
+    fields = astuple(call.key_fields) if call.key_fields is not None else ()
+    named = [one.__qualname__ if isinstance(one, FunctionType) else one for one in fields]  # not by its address
+    return hashlib.sha256(f"{__version__} {columns} {named}".encode()).hexdigest()[:_HEX_DIGITS]
 
 
 def sent_list(records: Sequence[Record]) -> SentList | None:

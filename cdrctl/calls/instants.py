@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from cdrctl.calls.tracing import traceable
-from cdrctl.windows import rfc3339
+from cdrctl.records.instants import MinuteTexts
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1000
 _MINUTE = 60 * _SECOND
-_MOST = 100_000
-
-
-class _Minutes(dict[int, str]):
-    """The text of a minute since 1970 up to its seconds."""
-
-    def __missing__(self, minute: int) -> str:
-        if len(self) >= _MOST:
-            self.clear()
-        found = self[minute] = rfc3339(_EPOCH + timedelta(minutes=minute))[: -len("00.000Z")]
-        return found
 
 
 class _Rests(dict[int, str]):
@@ -31,7 +17,7 @@ class _Rests(dict[int, str]):
         return found
 
 
-MINUTES, RESTS = _Minutes(), _Rests()
+MINUTES, RESTS = MinuteTexts(), _Rests()
 
 
 @traceable(f"MINUTES[{{}}//{_MINUTE}]+RESTS[{{}}%{_MINUTE}]")

@@ -34,7 +34,7 @@ class _Minutes(dict[str, int]):
         return found
 
 
-class _Texts(dict[int, str]):
+class MinuteTexts(dict[int, str]):
     """The text of a minute since 1970 up to its seconds."""
 
     def __missing__(self, minute: int) -> str:
@@ -44,7 +44,7 @@ class _Texts(dict[int, str]):
         return found
 
 
-_MINUTES, _TEXTS = _Minutes(), _Texts()
+_MINUTES, _TEXTS = _Minutes(), MinuteTexts()
 _SECONDS = {f"{second:02d}": second for second in range(60)}
 _SECOND_TEXTS = [*_SECONDS]
 _SECOND = timedelta(seconds=1)

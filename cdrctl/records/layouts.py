@@ -229,7 +229,7 @@ class Layouts:
         return number
 
     def _template(self, row: Row) -> tuple[int, ...] | None:
-        """Return what each value of the result is: the number of a source, or ~ that of a constant.
+        """Return one number for each value of the result: that of its source or, inverted by `~`, that of its constant.
 
         None if that is not known, or if the result would not be that of the plain mapping.
         """

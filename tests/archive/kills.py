@@ -112,7 +112,7 @@ class Workshop:
 
     def kill(self, case: Case, wanted: int) -> None:
         """Kill the command of a case until it was killed often enough, and count what it left."""
-        shell, rng = self.shell(case.provider), random.Random(f"{self.seed} {case}")  # noqa: S311 - not for secrets
+        shell, rng = self.shell(case.provider), random.Random(f"{self.seed} {case}")
         home = Path(shell.folder)
         whole = self.truth(shell, case.provider, SINCE)
         number = number_in(whole)
@@ -212,7 +212,7 @@ def prepare(shell: Shell, case: Case, folder: Path) -> None:
 
 def work(config: str, seed: str, most: int, folders: Sequence[str], words: list[str]) -> None:
     """Run a command in each folder, killed at random operations, and print how its runs ended."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     warm_up(config, NOW)
     with TemporaryDirectory() as copy:
         shutil.copytree(folders[0], Path(copy, "copy"))

@@ -65,7 +65,7 @@ class Bench:
 
     def sync(self, **how: Any) -> Outcome:
         self.asked.clear()
-        log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
+        log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731 - of one line
         about = (str, lambda: self.ahead, self.account, self.options)
         source = Source("acme", "test", self.call, self.fetch, log, *about)
         return sync(self.archive, self.ledger, source, lambda: self.now, **how)

@@ -83,7 +83,7 @@ def context_of(call: Call) -> dict[str, str]:
 
 def records(call: Call, seed: int, *, odd: bool) -> list[Record]:
     """Return records of a call; odd ones have values of other types, and unknown fields."""
-    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    draw = random.Random(seed)
     found: list[Record] = []
     for number in range(40):
         record: Record = {}

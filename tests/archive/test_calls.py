@@ -351,7 +351,7 @@ def test_figures_in_sql_are_those_of_stats(shell: Shell) -> None:
 def test_a_run_that_is_killed_leaves_old_or_new_calls(killable: Shell) -> None:
     words = ("sync", "acme", "--into", "archive", "-f", "jsonl", "--since", "2026-11-08", "--with-calls")
     numbers: Mapping[Path, list[int]] = {
-        folder: sorted(random.Random(seed).sample(range(20, 160), 9))  # noqa: S311 - not for secrets
+        folder: sorted(random.Random(seed).sample(range(20, 160), 9))
         for seed, folder in folders(killable, range(1)).items()
     }
     ended = kill(killable, numbers, *words)

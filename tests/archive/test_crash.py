@@ -114,7 +114,7 @@ def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_men
 ) -> None:
     numbers = {}
     for seed, folder in folders(shell, seeds).items():
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         counts = [rng.randint(1, 22) for _ in range(12)] + [rng.randint(20, 70) for _ in range(4)]
         rng.shuffle(counts)
         numbers[folder] = counts
@@ -133,7 +133,7 @@ def test_a_run_killed_while_it_moves_a_changed_file_aside_loses_and_doubles_noth
         content = b"".join(path.read_bytes().splitlines(keepends=True)[1:])
         path.write_bytes(content)
         changed[folder] = path, content
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         numbers[folder] = [rng.randint(1, 40) for _ in range(6)]
     for folder, ends in kill(shell, numbers, *SYNC).items():
         assert "killed" in ends, folder
@@ -154,7 +154,7 @@ def test_a_run_killed_at_any_system_call_leaves_nothing_that_the_next_does_not_m
 ) -> None:
     numbers = {}
     for seed, folder in folders(shell, seeds).items():
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         places = [f"{name}:{rng.randint(1, most)}" for name, most in CALLS_OF_THE_SYSTEM.items()]
         rng.shuffle(places)
         numbers[folder] = places
@@ -171,7 +171,7 @@ def test_a_rebuild_killed_at_any_operation_can_be_done_again(shell: Shell, truth
     for seed, folder in folders(shell, range(6)).items():
         with contextlib.chdir(folder):
             shell.run(*SYNC).ok()
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         numbers[folder] = [rng.randint(1, 40) for _ in range(5)]
     for folder, ends in kill(shell, numbers, "verify", "--rebuild", "--into", "archive").items():
         assert "killed" in ends, folder

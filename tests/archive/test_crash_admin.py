@@ -29,7 +29,7 @@ def disturbed(shell: Shell, most: int, *words: str) -> list[Path]:
     numbers = {}
     for seed, folder in folders(shell, range(4)).items():
         shutil.copytree(shell.folder / "archive", folder / "archive")
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         numbers[folder] = [rng.randint(1, most) for _ in range(6)]
     killed = kill(shell, numbers, *words)
     assert any("killed" in ends for ends in killed.values())

@@ -60,7 +60,7 @@ def test_kills_among_the_costs_leave_nothing_that_the_next_run_does_not_mend(
     numbers = {}
     for seed, folder in folders(shell, seeds).items():
         shutil.copytree(shell.folder / "archive", folder / "archive")
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        rng = random.Random(seed)
         numbers[folder] = [rng.randint(1, 60) for _ in range(8)]
     ends = kill(shell, numbers, *SYNC)
     assert sum(one.count("killed") for one in ends.values()) >= 4 * len(numbers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, timedelta
@@ -17,6 +19,7 @@ from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.pages import MOST_PAGES, SentPages, read_pages, sent_list
 from cdrctl.archive.store import Archive, open_or_create
+from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.records.arrays import KnownLists
 from cdrctl.records.batches import KeyFields
 from cdrctl.records.columns import Column
@@ -24,6 +27,7 @@ from cdrctl.records.decoding import BatchDecoder
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL, NOW, call
+from tests.support.products import for_each
 
 DAY = whole_day(date(2026, 11, 11), UTC)
 PAST = DAY.until + timedelta(days=3)
@@ -68,7 +72,7 @@ class Server:
         def again(_window: Window, lists: KnownLists) -> Iterator[Event]:
             return iter([*self.events(pages, context or {}, lists), *more])
 
-        log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
+        log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731 - of one line
         source = Source("acme", "test", of, lambda window: again(window, {}), log, fetch_again=again)
         return fetch_entries(self.archive, source, DAY, now, before=before)
 
@@ -239,3 +243,21 @@ def test_whatever_comes_knowing_the_last_pages_changes_nothing(
         assert (again.tally.duplicates, again.sent) == (fresh.tally.duplicates, fresh.sent)
     else:
         assert facts(again) == facts(fresh)
+
+
+WRITTEN = """
+import sys
+from cdrctl.archive.pages import SentPages
+from cdrctl.fetchers import load
+
+print(SentPages().of(load(sys.argv[1]).call(sys.argv[2]), 0, 0).text())
+"""
+
+
+@pytest.mark.process
+@for_each("name, call", [(name, call) for name in PROVIDERS for call in load(name).calls if call.archived])
+def test_the_next_run_knows_the_pages(name: str, call: Call) -> None:
+    """A digest must not have the address of a function, which is another one in each process."""
+    words = [sys.executable, "-c", WRITTEN, name, call.name]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    assert read_pages(text, call) is not None

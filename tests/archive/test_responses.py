@@ -52,7 +52,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def fetched(archive: Archive, events: Sequence[Any], before: str = "", said: list[str] | None = None) -> Fetched:
-    log = lambda level, text: None if said is None else said.append(f"{level}: {text}")  # noqa: E731
+    log = lambda level, text: None if said is None else said.append(f"{level}: {text}")  # noqa: E731 - of one line
     source = Source("acme", "test", BATCHED, lambda _window: iter(events), log)
     return fetch_entries(archive, source, DAY, NOW, before=before)
 
@@ -225,7 +225,7 @@ def test_one_record_in_two_texts_is_no_second_record(archive: Archive) -> None:
     texts = [json.dumps(FIRST), json.dumps(FIRST[:2], separators=(",", ":")), json.dumps(FIRST[:2])]
     pages = [Page(decode(bytearray(text.encode()), ())) for text in texts]
     said: list[str] = []
-    log = lambda level, text: said.append(f"{level}: {text}")  # noqa: E731
+    log = lambda level, text: said.append(f"{level}: {text}")  # noqa: E731 - of one line
     source = Source("acme", "test", replace(CALL, key_fields=fields), lambda _window: iter(pages), log)
     first = fetch_entries(archive, source, DAY, NOW)
     again = fetch_entries(archive, source, DAY, NOW, before=digests(first))

@@ -86,7 +86,7 @@ def others_like(call: JoinedCall, by_number: dict[int, list[Leg]], random: Rando
 def test_rows_are_those_of_the_plain_way(name: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdrctl.calls.templates._USES", 1)
     monkeypatch.setattr("cdrctl.calls.quick._USES", 1)
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     calls = calls_of(name, random, 10)
     by_number: dict[int, list[Leg]] = {}
     for call in calls:
@@ -106,7 +106,7 @@ def test_usual_calls_are_made_quickly(name: str, monkeypatch: pytest.MonkeyPatch
     """A plain way that does more than compare and pass on could not be traced, and each call would take it."""
     monkeypatch.setattr("cdrctl.calls.templates._USES", 1)
     monkeypatch.setattr("cdrctl.calls.quick._USES", 1)
-    calls = [call for call in calls_of(name, Random(1), 10) if all(leg[1] != PLAIN for leg in call.legs)]  # noqa: S311
+    calls = [call for call in calls_of(name, Random(1), 10) if all(leg[1] != PLAIN for leg in call.legs)]
     for at, bounds in enumerate(BOUNDS):
         plain = Counted(*MARKS[at % 2])
         quick = QuickRows(plain)

@@ -76,7 +76,7 @@ def lines_of(records: Sequence[Record]) -> bytes:
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 40))])
 def test_parts_by_templates_are_the_plain_ones(name: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdrctl.calls.templates._USES", 1)
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     context, decoder = CONTEXT.get(name, {}), decoder_of(name)
     fast, plain = schemas(name)
     records = records_of(name, 12)

@@ -255,7 +255,7 @@ def test_export_keeps_the_published_rate_limit(subject: Subject, tmp_path: Path)
 
 def delay_requests(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
     """Return a network on which each request takes up to a second to arrive, in the order in which they were sent."""
-    delays = random.Random(seed)  # noqa: S311 - no secret
+    delays = random.Random(seed)
 
     def theirs(clock: HandClock) -> Callable[[], datetime]:
         latest = clock()

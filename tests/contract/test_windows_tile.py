@@ -45,7 +45,7 @@ def check_tiles(made: Bench, edges: list[datetime], case: Case, whole: Counter[s
 
 def random_instants(name: str, since: datetime, until: datetime, count: int) -> list[datetime]:
     """Return random instants that are the same on every run and differ by name."""
-    rng = random.Random(name)  # noqa: S311 - the same on every run
+    rng = random.Random(name)
     return [since + (until - since) * rng.random() for _ in range(count)]
 
 

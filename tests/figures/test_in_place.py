@@ -74,7 +74,7 @@ def written(path: Path, rows: list[Row]) -> Path:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_figures_in_place_are_those_through_python(tmp_path: Path, form: str, seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     path = written(tmp_path / f"calls.{form}", [row(random) for _ in range(300)])
     assert form_of(str(path)) == form
     window = () if seed == 2 else ("--since", "2026-11-10", "--until", "2026-11-12", "--tz", "Europe/Berlin")
@@ -100,7 +100,7 @@ def in_place(path: Path, names: Sequence[str] = NO_LISTS, where: str = "true", f
 
 
 def test_duckdb_itself_reads_files_that_cdrctl_wrote(tmp_path: Path) -> None:
-    random = Random(6)  # noqa: S311
+    random = Random(6)
     rows = [row(random) for _ in range(50)]
     for form in FORMS:
         assert in_place(written(tmp_path / f"calls.{form}", rows)) == sorted(
@@ -114,7 +114,7 @@ def test_duckdb_itself_reads_files_that_cdrctl_wrote(tmp_path: Path) -> None:
     [("talk_seconds", "12.0"), ("start_time", "2026-11-10 08:00:00"), ("short", "TRUE"), ("answer_time", "1970-01-01")],
 )
 def test_text_that_is_not_as_cdrctl_writes_it_is_read_through_python(tmp_path: Path, name: str, value: str) -> None:
-    random = Random(3)  # noqa: S311
+    random = Random(3)
     rows = [row(random) for _ in range(5)]
     rows[4][COLUMNS[name]] = value
     path = written(tmp_path / "calls.csv", rows)
@@ -137,7 +137,7 @@ def test_text_that_is_not_as_cdrctl_writes_it_is_read_through_python(tmp_path: P
     ],
 )
 def test_a_value_that_cannot_be_counted_is_named_with_its_call(tmp_path: Path, name: str, value: Any) -> None:
-    random = Random(3)  # noqa: S311
+    random = Random(3)
     rows = [row(random) for _ in range(5)]
     rows[3][COLUMNS[name]] = value
     figures = ("--figures", "traffic,cost,asr,peak", "--since", "2026-11-09", "--until", "2026-11-14")
@@ -167,7 +167,7 @@ def test_legs_of_which_a_number_cannot_be_are_found_and_left_out(tmp_path: Path,
 
 
 def test_a_line_that_cannot_be_read_leaves_no_figure(tmp_path: Path) -> None:
-    path = written(tmp_path / "calls.jsonl", [row(Random(4))])  # noqa: S311
+    path = written(tmp_path / "calls.jsonl", [row(Random(4))])
     path.write_bytes(path.read_bytes() + b"{not json\n")
     ran = run("stats", path, "--figures", "calls")
     assert ran.code == 3
@@ -176,7 +176,7 @@ def test_a_line_that_cannot_be_read_leaves_no_figure(tmp_path: Path) -> None:
 
 def test_calls_are_recognised_by_the_columns_of_their_file(tmp_path: Path) -> None:
     """The first call may have no value in any of the columns that tell calls from legs."""
-    rows = [row(Random(5)) for _ in range(2)]  # noqa: S311
+    rows = [row(Random(5)) for _ in range(2)]
     for name in ("network_answered", "outcome", "leg_ids"):
         rows[0][COLUMNS[name]] = None
     for form in FORMS:

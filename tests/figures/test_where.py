@@ -75,7 +75,7 @@ CONDITIONS = st.recursive(
 
 def files_of_calls(tmp_path: Path) -> tuple[list[Path], list[Row]]:
     """Return files with the same calls in all forms, and the calls as Python reads them."""
-    random = Random(8)  # noqa: S311
+    random = Random(8)
     rows = [row(random, TEXTS) for _ in range(200)]
     paths = [written(tmp_path / f"calls.{form}", rows) for form in ("parquet", "csv", "jsonl")]
     pages = rows_of_calls(open_file(str(paths[2]), None, None, calls_too=True))
@@ -105,7 +105,7 @@ def test_sql_selects_the_calls_that_python_selects(tmp_path: Path) -> None:
         made += 1
         expected = selected(condition, rows)
         for connection in connections:
-            found = connection.execute(f"SELECT call_id FROM all_calls WHERE {where}").fetchall()  # noqa: S608
+            found = connection.execute(f"SELECT call_id FROM all_calls WHERE {where}").fetchall()  # noqa: S608 - a condition of ours
             assert sorted(one for (one,) in found) == expected, text
 
     with ExitStack() as stack:
@@ -138,7 +138,7 @@ def test_what_sql_cannot_select_exactly_is_left_to_python(text: str) -> None:
 
 
 def test_a_text_that_may_be_a_list_is_examined_by_python(tmp_path: Path) -> None:
-    rows = [row(Random(9), TEXTS)]  # noqa: S311
+    rows = [row(Random(9), TEXTS)]
     rows[0][COLUMNS["from_name"]] = '["a","b"]'
     where = in_sql(read_condition("from_name = a"), UTC, NOW)
     assert where is not None

@@ -122,7 +122,7 @@ def for_each(names: str, cases: Iterable[Any], ids: Iterable[object] = ()) -> Ca
         shape = inspect.signature(test)
         rest = [one for name, one in shape.parameters.items() if name not in parameters]
         assert len(rest) == len(shape.parameters) - len(parameters)
-        every.__signature__ = shape.replace(parameters=rest)  # type: ignore[attr-defined]
+        every.__signature__ = shape.replace(parameters=rest)  # type: ignore[attr-defined] # pytest reads it
         return every
 
     return looped

@@ -243,7 +243,7 @@ def running_store() -> Iterator[str]:
 def run(kills: int, seed: int, provider: str = "voicenter") -> list[Case]:
     """Kill commands this often in all, and return what was found by command."""
     found = [Case(command) for command in COMMANDS]
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     with (
         TemporaryDirectory() as folder,
         sandbox.start(now=lambda: NOW, exchange=Exchange(volume=0.1)) as providers,

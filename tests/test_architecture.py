@@ -38,20 +38,23 @@ KNOWS: dict[str, set[str]] = {
     "commands": set(),
     "secret_files": {"commands"},
     "private": {"errors"},
+    "digests": set(),
     "profile_changes": {"errors", "fetchers", "profiles"},
-    "profiles": {"errors", "tags", "commands", "masking", "private", "secret_files", "fetchers"},
+    "profiles": {"errors", "tags", "commands", "masking", "private", "digests", "secret_files", "fetchers"},
     "export": {
         *("errors", "threads", "windows", "records", "duplicates", "contents", "conditions", "sorting", "fetchers"),
         *("mending", "writers"),
     },
-    "archive": {"errors", "windows", "threads", "records", "fetchers", "writers", "export", "calls", "figures"},
+    "archive": {
+        *("errors", "windows", "threads", "digests", "records", "fetchers", "writers", "export", "calls", "figures"),
+    },
     "calls": {"errors", "windows", "records", "sorting", "fetchers", "export"},
     "figures": {"errors", "records", "conditions", "calls", "writers"},
     "sandbox": set(),
     "connecting": {"errors", "fetchers", "http", "profiles", "sandbox"},
     "units": {
-        *("archive", "connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "threads"),
-        "windows",
+        *("archive", "connecting", "digests", "errors", "export", "fetchers", "http", "masking", "profiles", "records"),
+        *("threads", "windows"),
     },
     "cli": {
         *("errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive"),

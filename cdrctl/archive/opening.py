@@ -99,6 +99,8 @@ def make_folder(folder: Path) -> None:
     if isinstance(folder, StoredPath):
         folder.mkdir()
         return
+    if folder.is_dir():
+        return
     missing = [folder, *folder.parents]
     missing = [one for one in missing if not one.exists()]
     for one in reversed(missing):

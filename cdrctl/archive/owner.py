@@ -1,8 +1,8 @@
 """The account whose records a profile of an archive has, stored in `_account.json` in the folder of the profile.
 
 The file has the provider, the host, the settings that name the account, and a keyed digest of the settings that change
-with the account but also when a key of the same account is renewed. It has no password, and eight bytes of a slow
-digest with a random key do not reveal a token.
+with the account but also when a key of the same account is renewed. It has no password, and eight bytes of a digest
+with a random key do not reveal a token. The digest is slow unless the settings are too long to be found by trying.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from pathlib import Path
 
 from cdrctl.archive.opening import make_folder, read_file
 from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, remove_temporary_files, replace_file, writing_archive
+from cdrctl.digests import SLOW_ROUNDS
 from cdrctl.errors import ConfigurationError, OutputError
 
 NAMES = {FIRST_LAYOUT: "account.json", LAYOUT: "_account.json"}
-ROUNDS = 20_000
-"""Rounds of PBKDF2: some milliseconds for each profile of a run."""
 
 DIGEST_BYTES = 8
 KEY_BYTES = 16
@@ -36,6 +35,7 @@ class Account:
         host: Its host, with the port unless it is the default; `loopback` or `sandbox` on this machine.
         named: The settings that name the account, by name.
         key: The settings that change with the account, and also when a key is renewed; empty if there are none.
+        rounds: The rounds of their digest; see `digests.rounds_for`.
         same_host: Returns whether another host is the same service, such as another region of it.
     """
 
@@ -43,6 +43,7 @@ class Account:
     host: str
     named: Mapping[str, str]
     key: str = field(default="", repr=False)
+    rounds: int = SLOW_ROUNDS
     same_host: Callable[[str], bool] = lambda _host: False
 
 
@@ -54,7 +55,8 @@ class Owner:
         provider: The provider's name.
         host: The host, as in `Account`.
         named: The settings that name the account.
-        key: `KEY:DIGEST` in hexadecimal digits; empty if the account has no such settings.
+        key: `KEY:DIGEST` in hexadecimal digits, `:ROUNDS` after them unless these are SLOW_ROUNDS; empty if the account
+            has no such settings.
         records: The account that the records themselves name; empty if they name none.
     """
 
@@ -107,7 +109,8 @@ def write_owner(archive: Archive, profile: str, account: Account, records: str =
     before = None
     with suppress(ConfigurationError):
         before = owner_of(archive, profile)
-    key = before.key if before is not None and _matches(account.key, before.key) else _key_digest(account.key)
+    known = before is not None and has_same_rounds(before, account) and _matches(account.key, before.key)
+    key = before.key if before is not None and known else _key_digest(account.key, account.rounds)
     now = Owner(account.provider, account.host, dict(account.named), key, records)
     if now == before:
         return
@@ -147,24 +150,38 @@ def other_account_error(profile: str, before: str, now: str) -> ConfigurationErr
     )
 
 
-def _key_digest(text: str, key: bytes | None = None) -> str:
-    """Return `KEY:DIGEST` of a text, with a random key unless one is given; empty for an empty text."""
+def has_same_rounds(owner: Owner, account: Account) -> bool:
+    """Return whether the stored digest has as many rounds as one of the account would have now, if there is one."""
+    return not account.key or _rounds_of(owner.key) == account.rounds
+
+
+def _rounds_of(written: str) -> int:
+    """Return the rounds of a stored digest; 0 if it is damaged."""
+    *_, rounds = written.split(":") if written.count(":") > 1 else ("", str(SLOW_ROUNDS))
+    return int(rounds) if rounds.isdecimal() and int(rounds) <= SLOW_ROUNDS else 0
+
+
+def _key_digest(text: str, rounds: int, key: bytes | None = None) -> str:
+    """Return a text as it is stored, with a random key unless one is given; empty for an empty text."""
     if not text:
         return ""
     key = secrets.token_bytes(KEY_BYTES) if key is None else key
-    found = hashlib.pbkdf2_hmac("sha256", text.encode("utf-8", "surrogatepass"), key, ROUNDS, DIGEST_BYTES)
-    return f"{key.hex()}:{found.hex()}"
+    found = hashlib.pbkdf2_hmac("sha256", text.encode("utf-8", "surrogatepass"), key, rounds, DIGEST_BYTES)
+    return f"{key.hex()}:{found.hex()}" if rounds == SLOW_ROUNDS else f"{key.hex()}:{found.hex()}:{rounds}"
 
 
 def _matches(text: str, written: str) -> bool:
-    """Return whether a stored `KEY:DIGEST` is of this text."""
+    """Return whether a stored digest is of this text."""
     if not text or not written:
         return text == written
+    rounds = _rounds_of(written)
     try:
         key = bytes.fromhex(written.partition(":")[0])
     except ValueError:
         return False
-    return secrets.compare_digest(_key_digest(text, key).encode(), written.encode("utf-8", "replace"))
+    return rounds > 0 and secrets.compare_digest(
+        _key_digest(text, rounds, key).encode(), written.encode("utf-8", "replace")
+    )
 
 
 def path_of(archive: Archive, profile: str) -> Path:

@@ -5,9 +5,10 @@ Only the size of a file is looked at, and whether its readings are there, which 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -208,8 +209,13 @@ def _read_again(told: Sequence[Reading], part: Window) -> list[Reading]:
 
 def window_of(archive: Archive, day: str) -> Window | None:
     """Return the window of a day; None for a name in a damaged ledger that is not a day."""
+    return _window_of(day, archive.zone)
+
+
+@functools.lru_cache(4096)
+def _window_of(day: str, zone: tzinfo) -> Window | None:
     with suppress(ValueError):
-        return whole_day(date.fromisoformat(day), archive.zone)
+        return whole_day(date.fromisoformat(day), zone)
     return None
 
 
@@ -219,9 +225,9 @@ def check_zone(archive: Archive, readings: Mapping[str, Iterable[Reading]]) -> N
     Raises:
         ConfigurationError: They are not: the zone in `archive.toml` was changed.
     """
-    fits = others = 0
+    fits, others, zone = 0, 0, archive.zone
     for day, told in readings.items():
-        whole = window_of(archive, day)
+        whole = _window_of(day, zone)
         for one in told if whole is not None else ():
             if one.state == "done" and whole is not None:
                 within = whole.since <= one.window.since and one.window.until <= whole.until

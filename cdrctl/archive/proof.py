@@ -15,7 +15,7 @@ from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of, fields_of
 from cdrctl.archive.merge import call_traits
 from cdrctl.archive.options import selects_alike
-from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
+from cdrctl.archive.owner import has_same_rounds, is_same_account, other_account_error, owner_of, write_owner
 from cdrctl.archive.store import Archive, call_files
 from cdrctl.errors import IncompleteError
 from cdrctl.windows import Window
@@ -46,9 +46,10 @@ def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datet
     if account is None:
         return
     owner = None if adopt else owner_of(archive, source.profile)
-    if owner is not None and is_same_account(owner, account, source.profile):
+    same = owner is not None and is_same_account(owner, account, source.profile)
+    if owner is not None and same and has_same_rounds(owner, account):
         return
-    if not adopt:
+    if not adopt and not same:
         _compare(archive, source, reach, read_at, written=owner is not None)
     records = owner.records if owner is not None else ""
     write_owner(archive, source.profile, account, records, source.call.name)

@@ -35,6 +35,7 @@ from cdrctl.archive.opening import (
     known_digest,
     link_file,
     make_folder,
+    names_in,
     open_file,
     put_in_place,
     read_file,
@@ -52,7 +53,7 @@ UNKNOWN = "unknown"
 PROFILE, CALL, DATE = "profile=", "call=", "date="
 CONVERSION = Path("_cdrctl", "conversion.json")
 """The file of an archive that is made of another one, or was."""
-_TEMPORARY = ".cdrctl-"
+_TEMPORARY, _PART = ".cdrctl-", ".part"
 
 ASIDE = ".aside"
 """The suffix of a file that was moved aside, possibly followed by a number."""
@@ -219,7 +220,7 @@ def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -
     """
     stored = isinstance(path, StoredPath)
     old = path.stat() if not stored and path.exists() else None
-    descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=_PART, dir=path.parent)
     temporary = Path(name)
     try:
         with open(descriptor, "w+b") as file:  # noqa: PTH123 - a descriptor has no path
@@ -469,5 +470,9 @@ def remove_temporary_files(folder: Path, whose: str = "") -> None:
     """Remove the temporary files of a run that was killed; no other run can own them, because this one has the lock."""
     if isinstance(folder, StoredPath):  # a store gets whole objects under their own names only
         return
-    for one in folder.glob(f"{_TEMPORARY}{whose}*.part"):
-        one.unlink(missing_ok=True)
+    names: list[str] = []
+    with suppress(OSError):  # whatever stands in the way, the file that is written next meets it, too
+        names = names_in(folder)
+    for name in names:
+        if name.startswith(f"{_TEMPORARY}{whose}") and name.endswith(_PART):
+            (folder / name).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cdrctl import private
+from cdrctl.digests import rounds_for
 from cdrctl.errors import TemporaryError
 from cdrctl.profiles.atomic import locked, make_folder, need_home, no_home, replace_file, write_errors
 from cdrctl.profiles.settings import secret_values
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 PACE_LOCK_SECONDS = 5.0
 PACE_LOCK_RETRY_SECONDS = 0.005
 PACE_KEPT_SECONDS = 7 * 86_400
-PACE_ROUNDS = 20_000
 
 _BLOCK = 4096
 """The size of the file: a write of one memory page is whole, even if its process is killed."""
@@ -213,7 +213,7 @@ def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
     """Return the file for the rate limits of a profile's credential: `pace/DIGEST.json` beside the configuration.
 
     The digest covers the provider, its host and the secrets as the profile has them, so that it does not change when a
-    token is renewed. It is slow to compute on purpose, so that a password cannot be found by trying.
+    token is renewed. It is slow to compute if one of them might be a password, which could be found by trying.
 
     Args:
         config: The configuration file.
@@ -224,8 +224,9 @@ def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
         ConfigurationError: Another user could put links into the folder.
     """
     host = urlsplit(settings.base_url).hostname or ""
-    secrets = json.dumps(secret_values(settings)).encode()
-    digest = hashlib.pbkdf2_hmac("sha256", secrets, f"{provider} {host}".encode(), PACE_ROUNDS, 16).hex()
+    secrets = secret_values(settings)
+    text, salt = json.dumps(secrets).encode(), f"{provider} {host}".encode()
+    digest = hashlib.pbkdf2_hmac("sha256", text, salt, rounds_for(secrets), 16).hex()
     folder = config.parent / "pace"
     if not no_home(folder):
         private.check_folder(folder)

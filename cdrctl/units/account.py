@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cdrctl.archive.owner import Account
+from cdrctl.digests import rounds_for
 from cdrctl.fetchers import Provider
 from cdrctl.http.addresses import is_loopback
 
@@ -30,6 +31,7 @@ def account_of(provider: Provider, settings: Any, *, sandbox: bool = False) -> A
     keys = [_text(getattr(settings, name)) for name in provider.key_settings]
     if sandbox:
         return Account(provider.name, SANDBOX, named)
+    rounds = rounds_for(keys)
     local = is_loopback(settings.base_url)
     if local:
         keys.append(port)
@@ -40,6 +42,7 @@ def account_of(provider: Provider, settings: Any, *, sandbox: bool = False) -> A
         name,
         {one: value for one, value in named.items() if value},
         key,
+        rounds,
         lambda other: provider.allows_url(settings, f"https://{other}/"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from cdrctl import sandbox
 from cdrctl.archive.owner import NAMES, Account, is_same_account, owner_of, write_owner
 from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
+from cdrctl.digests import SLOW_ROUNDS
 from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.columns import Column
@@ -29,6 +31,7 @@ from tests.support.runner import Ran, Shell
 __all__ = ["bench", "bench1"]
 
 NOW = datetime(2026, 11, 12, 5, 0, tzinfo=UTC)
+LONG = "0123456789abcdef" * 2
 INTO = ("--into", "archive")
 SECRETS = {"access_token", "api_key", "password", "code", "username"}
 
@@ -213,6 +216,10 @@ def test_the_regions_of_webex_are_one_host(tmp_path: Path) -> None:
         ("voicenter", {"code": "c"}, {"code": "d"}, None),
         ("webex", {"client_id": "c"}, {"client_id": "d"}, None),
         ("webex", {"access_token": "c"}, {"access_token": "d"}, True),
+        ("voicenter", {"code": LONG}, {"code": LONG}, True),
+        ("voicenter", {"code": LONG}, {"code": LONG.upper()}, None),
+        ("voicenter", {"code": LONG}, {"code": "d"}, None),
+        ("voicenter", {"code": "c"}, {"code": LONG}, None),
     ],
 )
 def test_what_the_settings_tell(
@@ -227,6 +234,33 @@ def test_what_the_settings_tell(
         account(provider, **base, **({"password": "p"} if "username" in one else {}), **one) for one in (first, now)
     ]
     assert is_same(tmp_path, *accounts) is found
+
+
+@for_each("code, rounds", [("c" * 31, SLOW_ROUNDS), (LONG, 1)])
+def test_the_digest_of_what_might_be_a_password_is_slow(tmp_path: Path, code: str, rounds: int) -> None:
+    one = account("voicenter", code=code)
+    archive = Archive(tmp_path, Settings("UTC", "jsonl", FIRST_LAYOUT))
+    write_owner(archive, "acme", one)
+    owner = owner_of(archive, "acme")
+    assert owner is not None
+    key, found = owner.key.split(":")[:2]
+    text = json.dumps([code, ""]).encode()
+    assert found == hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(key), rounds, 8).hex()
+
+
+def test_a_slow_digest_of_a_token_is_accepted_and_written_anew(bench: Bench) -> None:
+    """An earlier version wrote it, of every setting."""
+    bench.account = Account("test", "host", {}, LONG)
+    bench.sync()
+    slow = owner_of(bench.archive, "acme")
+    bench.account = Account("test", "host", {}, LONG, 1)
+    assert slow is not None
+    assert is_same_account(slow, bench.account, "acme")
+    bench.sync()
+    quick = owner_of(bench.archive, "acme")
+    assert quick is not None
+    assert is_same_account(quick, bench.account, "acme")
+    assert (slow.key.count(":"), quick.key.count(":")) == (1, 2)
 
 
 def is_same(folder: Path, first: Account, now: Account) -> bool | None:

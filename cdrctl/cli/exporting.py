@@ -65,7 +65,7 @@ def export_call(
     if request.archive is not None:
         from cdrctl.cli.from_archive import export_from_archive
 
-        export_from_archive(session, provider, call, request, request.archive, started)
+        export_from_archive(session, provider, call, request, request.archive, started, own)
         return
     if request.dry_run:
         dry_run(session, provider, call, request, options)

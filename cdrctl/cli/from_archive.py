@@ -6,8 +6,9 @@ configured one, only the time zone and the tags are read.
 
 from __future__ import annotations
 
+import functools
 import shlex
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -59,6 +60,8 @@ def refuse_provider_options(session: Session, call: Call | None, own: Mapping[st
         if name in session.typed:
             raise _only_for_providers(SHARED[name].label)
     for described in call.options if call is not None else ():
+        if described.argument:
+            continue
         label = f"--{described.name.replace('_', '-')}"
         if f"own_{described.name}" in session.typed:
             raise _only_for_providers(label)
@@ -172,12 +175,14 @@ class Reading(Struct, frozen=True):
         source: The call in the archive.
         request: The request, with the time zone of the profile.
         now: The present instant.
+        find: From the window and its events to those that are wanted; None for all.
     """
 
     provider: Provider
     source: ArchivedCall
     request: ExportRequest
     now: datetime
+    find: Callable[[Window, Iterator[Event]], Iterator[Event]] | None = None
 
     @property
     def name(self) -> str:
@@ -229,8 +234,9 @@ class Reading(Struct, frozen=True):
             noted: A note about the end of the window is written by the caller.
         """
         window = self.window(log)
+        events = self._events(window, noted=noted)
         return wanted_rows(
-            lambda: (window, self._events(window, noted=noted)),
+            lambda: (window, events if self.find is None else self.find(window, events)),
             self.source.records,
             self.request,
             schema,
@@ -257,10 +263,25 @@ class Reading(Struct, frozen=True):
 
 
 def export_from_archive(
-    session: Session, provider: Provider, call: Call, request: ExportRequest, folder: Path, started: float
+    session: Session,
+    provider: Provider,
+    call: Call,
+    request: ExportRequest,
+    folder: Path,
+    started: float,
+    own: Mapping[str, Any],
 ) -> None:
-    """Export one call of one profile in an archive."""
+    """Export one call of one profile in an archive; of a call that searches another one, what that finds.
+
+    Raises:
+        UsageError: The archive does not keep the call, or nothing is searched for.
+    """
     from cdrctl.archive.source import open_source
+
+    find: Callable[[Window, Iterator[Event]], Iterator[Event]] | None = None
+    if (searched := call.searched) is not None:
+        find = functools.partial(searched.find, own["id"])
+        call = next(one for one in provider.calls if one.name == searched.call)
 
     if request.dry_run:
         note_dry_run(session)
@@ -270,7 +291,7 @@ def export_from_archive(
     with open_source(folder, names_in_archive(asked, [provider.name]) if asked else None) as archive:
         kept = choose_kept(archive.kept, provider, call, request.profile, environ)
         request = with_zone(request, name_of(kept), provider, lambda: read_profiles(session)[0], environ)
-        reading = Reading(provider, archive.read(kept, call), request, clock.now())
+        reading = Reading(provider, archive.read(kept, call), request, clock.now(), find)
         native = request.schema == "native"
         zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
         name = table_name(provider, call) if native else COMMON_NAME

@@ -329,7 +329,7 @@ def parameters_of(call: Call, title: str) -> tuple[Parameter, ...]:
     """Return the parameters of a call: its own, in the group `title`, and the shared ones."""
     own = (_own(described, title) for described in call.options)
     left_out = set() if call.takes_window else WINDOW_ONLY
-    if not call.archived:
+    if not call.archived and call.searched is None:
         left_out = {*left_out, "source"}
     return (*own, *(one for name, one in SHARED.items() if name not in left_out))
 

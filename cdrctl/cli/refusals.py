@@ -34,6 +34,9 @@ MEANT = {
 SECRETS = ("password", "token", "secret", "key", "code", "credential")
 """Words in the name of an option that was meant to pass a secret."""
 
+OF_A_CALL = 3
+"""Words of a command such as `cdrctl webex cdrs`; those of a group, such as PortSIP's reports, have more."""
+
 
 class HelpInsteadError(UsageError):
     """A group was named without a command; people see its help instead of this error, programs see the error."""
@@ -75,15 +78,27 @@ def _elsewhere(name: str) -> Iterator[str]:
             yield f"cdrctl {first} {name}"
 
 
+def _reading_archives(path: tuple[str, ...]) -> list[str]:
+    """Return the commands of a provider that read an archive; none unless the path is that of one of its calls."""
+    from cdrctl.fetchers import PROVIDERS, load
+
+    if len(path) != OF_A_CALL or path[1] not in PROVIDERS:
+        return []
+    return [f"cdrctl {path[1]} {call.name}" for call in load(path[1]).calls if call.archived]
+
+
 def no_option(name: str, path: tuple[str, ...], place: Command | Group) -> UsageError:
     """Return the error for an unknown option."""
     names = [word for one in (*place.parameters, HELP) if isinstance(one, Option) for word in one.all_names]
     lists = f"{_typed(path)} --help lists the options"
+    keep = _reading_archives(path) if name == "--from" else []
     if any(word in name.lower() for word in SECRETS):
         hint = (
             "secrets are not accepted on the command line, where others can see them: cdrctl profile add asks for "
             f"them; {lists}"
         )
+    elif keep:
+        hint = f"--from DIR reads an archive, which has the records of {' and '.join(keep)}: search these with --where"
     elif MEANT.get(name) in names:
         hint = f"did you mean {MEANT[name]}? {lists}"
     elif hasattr(place, "commands"):

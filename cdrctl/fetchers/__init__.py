@@ -19,6 +19,7 @@ from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
 from cdrctl.errors import CdrctlError, ConfigurationError, did_you_mean
 from cdrctl.fetchers.details import Details, Known
+from cdrctl.fetchers.searching import Searched
 from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records.batches import KeyFields, key_columns
 from cdrctl.records.columns import NOTHING_EXPECTED, Column, Expected
@@ -214,6 +215,7 @@ class Call(Struct, frozen=True):
         further_context: What the context of a page has after the `@` keys of the columns, without options of the call.
         details: The columns that only further requests fill in; None if there are none.
         beside: An archive keeps it beside the main call, where the provider has it.
+        searched: How an archive is searched instead of the provider; None if that is not possible.
     """
 
     name: str
@@ -242,6 +244,7 @@ class Call(Struct, frozen=True):
     further_context: Mapping[str, str] = field(default_factory=dict)
     details: Details | None = None
     beside: bool = False
+    searched: Searched | None = None
 
     @property
     def windowed(self) -> bool:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -212,7 +213,12 @@ def test_an_archive_that_may_only_be_read_is_enough(shared: Shell) -> None:
         ("export", "--all", "--max-wait", "5m"),
         ("webex", "cdrs", "--schema", "raw"),
         ("export", "--all", "--schema", "native"),
-        ("webex", "legs", "some-id"),
+        ("webex", "legs", " "),
+        ("webex", "legs", "some-id", "--page-size", "500"),
+        ("kazoo", "legs", "some-id"),
+        ("kazoo", "cdr", "some-id"),
+        ("portsip", "cdr", "7"),
+        ("portsip", "reports", "list"),
         ("webex", "cdrs", "-p", "nobody"),
         ("webex", "stream"),
         ("voicenter", "cdrs"),
@@ -228,6 +234,26 @@ def test_what_an_archive_cannot_do_is_refused(shared: Shell, words: tuple[str, .
     assert ran.code == 2
     assert "next:" in ran.err
     assert ran.written == b""
+
+
+def test_the_legs_of_a_call_are_those_of_a_search_at_the_provider(shared: Shell) -> None:
+    records = shared.run("webex", "cdrs", *YESTERDAY, *FROM).ok().lines
+    calls = Counter(one["correlation_id"] for one in records)
+    several = next(one for one, legs in calls.items() if legs > 1)
+    report = next(one["report_id"] for one in records if one["correlation_id"] == several)
+    for words in ((several,), (report.upper(), "-f", "csv", "--schema", "common"), ("nobody",)):
+        theirs = shared.run("webex", "legs", *YESTERDAY, *words).ok()
+        ours = shared.run("webex", "legs", *YESTERDAY, *words, *FROM).ok()
+        assert same(ours, theirs)
+    assert len(shared.run("webex", "legs", *YESTERDAY, several, *FROM).ok().lines) == calls[several]
+    assert "the archive has no record with the id nobody" in shared.run("webex", "legs", "nobody", *FROM).err
+    assert shared.run("webex", "legs", several, "--since", "2026-11-09", *FROM).code == 3
+
+
+def test_a_document_that_no_archive_keeps_is_refused_with_the_calls_that_it_keeps(shared: Shell) -> None:
+    for words, kept in ((("kazoo", "cdr"), "kazoo cdrs"), (("portsip", "calllog"), "portsip calllogs")):
+        assert f"cdrctl {kept}" in shared.run(*words, "7", *FROM).err
+    assert "archive" not in shared.run("portsip", "reports", "list", *FROM).err
 
 
 def test_no_archive_is_a_usage_error(shared: Shell) -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, Timing
+from cdrctl.fetchers.searching import Searched
 from cdrctl.fetchers.webex.answers import error_for, next_link, records_in, total_in
 from cdrctl.fetchers.webex.columns import COLUMNS, KEY_FIELDS, identity, start
 from cdrctl.fetchers.webex.common import GIVES, common_cdr
@@ -22,6 +23,7 @@ from cdrctl.fetchers.webex.listing import (
     SMALLEST_PAGE,
     STREAM,
     Run,
+    archived_legs,
     cdrs,
     legs,
     pages_of,
@@ -197,6 +199,7 @@ PROVIDER = Provider(
             fetch=legs,
             identity=identity,
             searches=True,
+            searched=Searched("cdrs", archived_legs),
             timing=replace(_FEED_TIMING, retention=None),
             common=common_cdr,
             gives=GIVES,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,9 @@ NAMES = (
 )
 """The keys by whose values a call can be found."""
 
+START = "Start time"
+NO_NAMES: Mapping[str, str] = {}
+
 _NOTHING = frozenset({"", "na", "n/a", "0" * 32})
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -45,10 +48,14 @@ class LegSearch:
 
     Args:
         wanted: The id, in any letter case.
+        names: The names of the fields by the provider's keys, where they differ.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, names: Mapping[str, str] = NO_NAMES) -> None:
         self._wanted = wanted.strip().casefold()
+        self._joins = {group: [names.get(key, key) for key in keys] for group, keys in JOINS.items()}
+        self._names = [names.get(key, key) for key in NAMES]
+        self._start = names.get(START, START)
         self._pages: list[bytes] = []
         self._places: list[tuple[int, int]] = []
         self._starts: list[datetime | None] = []
@@ -58,11 +65,11 @@ class LegSearch:
     def add(self, records: Sequence[Record]) -> None:
         """Keep the records of one page."""
         for at, record in enumerate(records):
-            if self._wanted and any(_id(record, key) == self._wanted for key in NAMES):
+            if self._wanted and any(_id(record, key) == self._wanted for key in self._names):
                 self._named.append(len(self._places))
             self._places.append((len(self._pages), at))
-            self._starts.append(_start(record))
-            ids = {(group, _id(record, key)) for group, keys in JOINS.items() for key in keys}
+            self._starts.append(_instant(record, self._start))
+            ids = {(group, _id(record, key)) for group, keys in self._joins.items() for key in keys}
             self._ids.append([one for one in ids if one[1]])
         self._pages.append(zlib.compress(pickle.dumps(list(records)), 1))
 
@@ -105,7 +112,7 @@ def _id(record: Record, key: str) -> str:
     return "" if text in _NOTHING else text
 
 
-def _start(record: Record) -> datetime | None:
+def _instant(record: Record, key: str) -> datetime | None:
     with suppress(ValueError):
-        return iso_instant(pick(record, "Start time"))
+        return iso_instant(pick(record, key))
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, Tempor
 from cdrctl.fetchers import Query, identities, span_of
 from cdrctl.fetchers.defaults import instant_in
 from cdrctl.fetchers.webex.answers import WrongRegionError, next_link, records_in, total_in
-from cdrctl.fetchers.webex.columns import identity
+from cdrctl.fetchers.webex.columns import COLUMNS, identity
 from cdrctl.fetchers.webex.legs_of_call import LegSearch
 from cdrctl.fetchers.webex.settings import TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import in_domain
@@ -90,26 +90,56 @@ def legs(query: Query[WebexSettings]) -> Iterator[Event]:
 
     The API cannot search by id, so the whole window is read first.
     """
-    wanted: str = query.options["id"].strip()
-    if not wanted:
+    window = query.window
+    pieces = _legs_among(LegSearch(_wanted(query.options["id"])), _history(FEED, query, ()))
+    if (yield from pieces):
+        yield Note(f"searched {_searched(window)}")
+    else:
+        yield Note(f"{_none(TITLE, query.options['id'], window)}, up to 30 days back")
+
+
+def archived_legs(wanted: str, window: Window, pieces: Iterator[Event]) -> Iterator[Event]:
+    """Yield the legs of each call with an id, from the records that an archive has of a window.
+
+    Args:
+        wanted: The id.
+        window: The window.
+        pieces: The events of the archive; the fields of its records are the columns.
+    """
+    search = LegSearch(_wanted(wanted), {column.key: column.name for column in COLUMNS})
+    if (yield from _legs_among(search, pieces)):
+        yield Note(f"searched {_searched(window)}")
+    else:
+        yield Note(_none("the archive", wanted, window))
+
+
+def _wanted(text: str) -> str:
+    if not text.strip():
         raise UsageError("an id is needed", hint="for example a Report ID, a Correlation ID or a Local call ID")
-    search = LegSearch(wanted)
-    for piece in _history(FEED, query, ()):
+    return text.strip()
+
+
+def _legs_among(search: LegSearch, pieces: Iterator[Event]) -> Generator[Event, None, bool]:
+    """Yield the legs that a search finds among the records of a window, and return whether there are any."""
+    for piece in pieces:
         if isinstance(piece, Page):
             search.add(piece.records)
         else:
             yield piece
     found = search.found()
     yield Page(found)
-    window = query.window
-    searched = f"among calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
-    if found:
-        yield Note(f"searched {searched}")
-    else:
-        yield Note(
-            f"{TITLE} has no record with the id {wanted} {searched}: give the time of the call with "
-            "--since and --until, up to 30 days back"
-        )
+    return bool(found)
+
+
+def _searched(window: Window) -> str:
+    return f"among calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
+
+
+def _none(who: str, wanted: str, window: Window) -> str:
+    return (
+        f"{who} has no record with the id {wanted.strip()} {_searched(window)}: give the time of the call with "
+        "--since and --until"
+    )
 
 
 def _history(history: History, query: Query[WebexSettings], names: tuple[str, ...]) -> Iterator[Event]:

@@ -175,7 +175,7 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
     held: list[Any] = []
     runs: list[tuple[int, int]] = []
     edges: list[tuple[Any, Any]] = []  # the first and the last key of each run
-    with _disk_errors():
+    with disk_errors():
         waiting = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - only opening it is guarded here
     with waiting as file:
         for page in pages:
@@ -195,12 +195,15 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
                     runs.append(_write_run(file, held))
                     held = []
         held.sort(key=key)
-        rows: Iterator[Any] = iter(held)
         if held:
             edges.append((key(held[0]), key(held[-1])))
+        if held and runs:  # so that memory is free for whoever reads them
+            runs.append(_write_run(file, held))
+            held = []
+        rows: Iterator[Any] = iter(held)
         if runs:
             follow = all(not after[0] < before[1] for before, after in pairwise(edges))  # they came in order
-            parts = [*(_read_run(file, *run, AHEAD if follow else 0) for run in runs), iter(held)]
+            parts = [_read_run(file, *run, AHEAD if follow else 0) for run in runs]
             rows = chain.from_iterable(parts) if follow else heapq.merge(*parts, key=key)
         left = limit
         while found := list(islice(rows, PAGE if left is None else min(left, PAGE))):
@@ -210,7 +213,7 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
 
 def _write_run(file: IO[bytes], rows: list[Any]) -> tuple[int, int]:
     """Append sorted rows to a file, and return where they begin and end."""
-    with _disk_errors():
+    with disk_errors():
         begin = at = file.seek(0, os.SEEK_END)
         blocks = (marshal.dumps(rows[first : first + TOGETHER]) for first in range(0, len(rows), TOGETHER))
         while some := b"".join(len(one).to_bytes(8, "little") + one for one in islice(blocks, WRITTEN_AT_ONCE)):
@@ -235,7 +238,7 @@ def _read_run(file: IO[bytes], at: int, end: int, ahead: int = 0) -> Iterator[An
         size = int.from_bytes(held[place : place + 8], "little") if place + 8 <= len(held) else 0
         if not size or place + 8 + size > len(held):
             held, place = held[place:], 0
-            with _disk_errors():
+            with disk_errors():
                 file.seek(at)
                 held += file.read(min(end - at, max(ahead, 8 if not size else 8 + size - len(held))))
                 at = file.tell()
@@ -245,12 +248,12 @@ def _read_run(file: IO[bytes], at: int, end: int, ahead: int = 0) -> Iterator[An
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Turn a system error of the temporary file into an OutputError."""
     try:
         yield
     except OSError as error:
         raise OutputError(
-            f"--sort cannot store records in {tempfile.gettempdir()}: {error.strerror}",
+            f"temporary files cannot be written in {tempfile.gettempdir()}: {error.strerror}",
             hint="set TMPDIR to a folder with more free space, or shorten the window",
         ) from error

@@ -137,6 +137,19 @@ def test_memory_holds_no_more_rows_than_a_buffer(
         assert most <= 40
 
 
+def test_the_last_rows_are_on_disk_too_while_the_first_are_read(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    for name, value in (("IN_MEMORY", 100), ("TOGETHER", 3), ("PAGE", 10)):
+        monkeypatch.setattr(sorting, name, value)
+    gc.freeze()
+    request.addfinalizer(gc.unfreeze)
+    pages = sorting.sort_pages(([[at, "held"]] for at in range(190)), lambda row: (row[0],))
+    next(pages)
+    assert sum(type(one) is list and one[-1:] == ["held"] for one in gc.get_objects()) < 20
+    assert [row[0] for page in pages for row in page] == [*range(10, 190)]
+
+
 class HalfFull(io.RawIOBase):
     """A file on a disk that accepts a few bytes per write."""
 
@@ -162,6 +175,6 @@ def test_a_partial_write_is_continued() -> None:
 
 def test_a_full_disk_is_reported_with_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(OutputError, match=r"--sort cannot store records in .*none") as caught:
+    with pytest.raises(OutputError, match=r"temporary files cannot be written in .*none") as caught:
         arranged(column([1], "talk_seconds"), "talk_seconds")
     assert "TMPDIR" in str(caught.value.hint)

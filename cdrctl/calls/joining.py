@@ -8,11 +8,13 @@ again later: nothing joins a call that is closed.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from operator import itemgetter
 from typing import NamedTuple
 
+from cdrctl.calls.held import FIRST, HeldLegs
 from cdrctl.calls.legs import PLAIN, TEMPLATES, UNDATED, Leg, joining_of_parts, parts_of_leg, parts_of_legs
 from cdrctl.records.parts import Part
 
@@ -23,6 +25,9 @@ MOST_LEGS = 10_000
 """More legs than this with one id are not one call."""
 
 SHARED_ID = "shared_id"
+
+MOST_WAITING = 50_000
+"""More closed calls than this do not wait for an earlier one that is open."""
 
 _ROUNDS = 16
 """How often, within the reach, calls are closed."""
@@ -43,50 +48,64 @@ class JoinedCall(NamedTuple):
 
 
 class _Open:
-    """A call that legs may still join, until a certain instant."""
+    """A call that legs may still join, until a certain instant.
 
-    __slots__ = ("legs", "merged", "start", "tokens", "until")
+    Attributes:
+        start: When its first leg began.
+        until: Until when a leg may join it.
+        lasts: The places of its last legs; before each are others. There are several if calls were merged.
+        count: How many legs it has.
+        into: The call that it was merged into.
+    """
+
+    __slots__ = ("count", "into", "lasts", "start", "until")
 
     def __init__(self, start: int, until: int) -> None:
         self.start = start
         self.until = until
-        self.legs: list[Leg] = []
-        self.tokens: list[str] = []
-        self.merged = False
+        self.lasts: tuple[int, ...] = (FIRST,)
+        self.count = 0
+        self.into: _Open | None = None
 
 
-def join(legs: Iterable[Leg], reach: timedelta = REACH, most: int = MOST_LEGS) -> Iterator[JoinedCall]:
+def join(legs: Iterable[Leg], reach: timedelta = REACH, most: int = MOST_LEGS) -> Generator[JoinedCall, None, None]:
     """Yield calls in the order of their starts, apart from calls that stay open for much longer than others.
 
     Args:
         legs: All legs, ordered by start, those without a start last.
         reach: How long after the end of a call another leg may join it.
         most: The most legs that one call can have.
+
+    Raises:
+        OutputError: The temporary file cannot hold the legs of the calls that are open.
     """
-    return _Join(int(reach / timedelta(milliseconds=1)), most).run(legs)
+    with closing(HeldLegs()) as held:
+        yield from _Join(int(reach / timedelta(milliseconds=1)), held, most).run(legs)
 
 
 class _Join:
     """One pass over legs.
 
     Whether a call is closed is compared with the start of each leg. Closed calls are looked for in rounds: they are in
-    lists by the round in which they may end.
+    lists by the round in which they may end. Of a leg, memory holds its ids until its call is yielded, and no more.
     """
 
-    def __init__(self, reach: int, most: int = MOST_LEGS) -> None:
+    def __init__(self, reach: int, held: HeldLegs, most: int = MOST_LEGS, waiting: int = MOST_WAITING) -> None:
         self._reach = reach
+        self._held = held
         self._most = most
+        self._waiting = waiting
         self._by_token: dict[str, _Open] = {}
         self._open: dict[_Open, None] = {}
         self._ends: dict[int, list[_Open]] = {}
         self._round = max(1, reach // _ROUNDS)
-        self._closed: list[tuple[int, int, JoinedCall]] = []
+        self._closed: list[tuple[int, int, _Open | int]] = []  # or the place of a leg that is a call of its own
         self._shared: set[str] = set()
         self._serial = 0
 
-    def run(self, legs: Iterable[Leg]) -> Iterator[JoinedCall]:  # noqa: C901 - a method call for each leg costs time
+    def run(self, legs: Iterable[Leg]) -> Iterator[JoinedCall]:
         """Yield the calls that the legs make."""
-        by_token, open_calls, ends, templates = self._by_token, self._open, self._ends, TEMPLATES
+        by_token, open_calls, ends, templates, hold = self._by_token, self._open, self._ends, TEMPLATES, self._held.add
         reach, most, length, shared = self._reach, self._most, self._round, self._shared
         following: int | None = None  # when the next round begins
         now = 0
@@ -106,45 +125,51 @@ class _Join:
             until = last + reach if start else max(last + reach, now)  # legs without a start come last
             if shared and not shared.isdisjoint(tokens):
                 tokens = tuple(one for one in tokens if one not in shared)
-            call: _Open | None = None
-            fresh = []
-            for token in tokens:
-                other = by_token.get(token)
-                if other is None or other.until < now:  # nothing joins a call that is closed
-                    fresh.append(token)
-                elif call is None:
-                    call = other
-                elif other is not call:
-                    call = self._merge(call, other)
+                if not tokens:  # no leg can join it
+                    self._finish(start, hold(leg))
+                    yield from self._ready(start) if len(self._closed) > self._waiting else ()
+                    continue
+            call, fresh = self._found(tokens, now)
             if call is None:
                 call = _Open(start, until)
                 open_calls[call] = None
                 ends.setdefault(until // length, []).append(call)
             elif until > call.until:
                 call.until = until
-            call.legs.append(leg)
-            if fresh:
-                call.tokens += fresh
-                for token in fresh:
-                    by_token[token] = call
-            if len(call.legs) > most:
+            call.lasts = (hold(leg, call.lasts[0]), *call.lasts[1:])
+            call.count += 1
+            for token in fresh:
+                by_token[token] = call
+            if call.count > most:
                 self._split(call)
                 yield from self._ready(None)
         self._close_until(None)
-        yield from (call for _, _, call in sorted(self._closed, key=_place))
-        self._closed = []
+        yield from self._first(len(self._closed))
+
+    def _found(self, tokens: Sequence[str], now: int) -> tuple[_Open | None, list[str]]:
+        """Return the open call that a leg joins, or None, and those of its ids that no open call has."""
+        by_token, call = self._by_token, None
+        fresh: list[str] = []
+        for token in tokens:
+            other = by_token.get(token)
+            while other is not None and other.into is not None:
+                other = other.into
+            if other is None or other.until < now:  # nothing joins a call that is closed
+                fresh.append(token)
+            elif call is None:
+                call = other
+            elif other is not call:
+                call = self._merge(call, other)
+        return call, fresh
 
     def _merge(self, one: _Open, other: _Open) -> _Open:
-        """Move the smaller of two calls into the larger, and return that."""
-        small, large = (one, other) if len(one.legs) < len(other.legs) else (other, one)
-        for token in small.tokens:
-            if self._by_token.get(token) is small:
-                self._by_token[token] = large
-        large.tokens += small.tokens
-        large.legs += small.legs
+        """Merge the smaller of two calls into the larger, and return that."""
+        small, large = (one, other) if one.count < other.count else (other, one)
+        small.into = large
+        large.lasts += small.lasts
+        large.count += small.count
         large.until = max(large.until, small.until)
         large.start = min(large.start, small.start)
-        large.merged = True
         del self._open[small]
         return large
 
@@ -158,35 +183,47 @@ class _Join:
                 if now is not None and call.until >= now:
                     self._ends.setdefault(call.until // length, []).append(call)
                     continue
-                self._close(call)
-                if call.merged:
-                    call.legs.sort(key=_start)
-                self._finish(call.start, JoinedCall(call.legs, SHARED_ID if self._has_shared_id(call) else ""))
+                del self._open[call]
+                self._finish(call.start, call)
 
-    def _has_shared_id(self, call: _Open) -> bool:
-        """Return whether a leg of a call has an id by which it joins none, because too many legs have it."""
-        shared = self._shared
-        return bool(shared) and any(not shared.isdisjoint(joining_of_parts(parts_of_leg(leg))[1]) for leg in call.legs)
+    def _joined(self, closed: _Open | int) -> JoinedCall:
+        """Return a closed call, and forget its ids."""
+        if isinstance(closed, int):
+            return JoinedCall([self._held.take_one(closed)], SHARED_ID)
+        legs, shared, why = self._held.take(closed.lasts), self._shared, ""
+        for leg in legs:
+            _, number, values = leg
+            tokens = (joining_of_parts(values) if number == PLAIN else TEMPLATES[number].joining(values))[1]
+            self._forget(tokens, closed)
+            if shared and not shared.isdisjoint(tokens):
+                why = SHARED_ID
+        return JoinedCall(legs, why)
 
-    def _close(self, call: _Open) -> None:
-        del self._open[call]
+    def _forget(self, tokens: Iterable[str], call: _Open) -> None:
+        """Forget the ids of a call, unless another has them now."""
         by_token = self._by_token
-        for token in call.tokens:
-            if by_token.get(token) is call:
+        for token in tokens:
+            other = by_token.get(token)
+            while other is not None and other.into is not None:
+                other = other.into
+            if other is call:
                 del by_token[token]
 
     def _split(self, call: _Open) -> None:
         """End a call whose legs cannot all be of one call: each leg is a call of its own, and is marked."""
-        self._close(call)
+        del self._open[call]
         counts: dict[str, int] = {}
-        for leg in call.legs:
+        legs: list[tuple[int, int]] = []
+        for place, leg in self._held.places(call.lasts):
+            legs.append((place, 0 if leg[0] == UNDATED else leg[0]))
             for token in joining_of_parts(parts_of_leg(leg))[1]:
                 counts[token] = counts.get(token, 0) + 1
+        self._forget(counts, call)
         self._shared |= {token for token, count in counts.items() if count > self._most // 100}
-        for leg in call.legs:
-            self._finish(0 if leg[0] == UNDATED else leg[0], JoinedCall([leg], SHARED_ID))
+        for place, start in sorted(legs):
+            self._finish(start, place)
 
-    def _finish(self, start: int, call: JoinedCall) -> None:
+    def _finish(self, start: int, call: _Open | int) -> None:
         self._serial += 1
         self._closed.append((start, self._serial, call))
 
@@ -198,9 +235,16 @@ class _Join:
             limit = max(limit, now - 4 * self._reach)
         self._closed.sort(key=_place)
         count = len(self._closed) if limit is None else bisect_right(self._closed, limit, key=_start)
+        if len(self._closed) > self._waiting:
+            count = max(count, len(self._closed) - self._waiting // 2)
+        yield from self._first(count)
+
+    def _first(self, count: int) -> Iterator[JoinedCall]:
+        """Yield the first of the closed calls."""
+        self._closed.sort(key=_place)
         ready, self._closed = self._closed[:count], self._closed[count:]
         for _, _, call in ready:
-            yield call
+            yield self._joined(call)
 
 
 _place = itemgetter(0, 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from cdrctl.calls.columns import CALL
 from cdrctl.calls.folding import exact_sum
 from cdrctl.calls.instants import MINUTES, RESTS, instant_text
 from cdrctl.calls.joining import JoinedCall
@@ -23,7 +24,10 @@ Bounds = tuple[int | None, int | None, int | None]
 """Instants in Unix milliseconds that calls are compared with."""
 
 RowOf = Callable[[Sequence[Part], str, Any], tuple[Any, ...]]
-"""From the parts of a call, why they may not be all, and bounds, to its row."""
+"""From the parts of a call, why they may not be all, and bounds, to its row. Of the row, why decides two columns."""
+
+_COMPLETE = next(at for at, column in enumerate(CALL) if column.name == "complete")
+assert CALL[_COMPLETE + 1].name == "why"  # noqa: S101 - they are replaced together
 
 _USES = 8
 """Calls that are folded plainly before one like them is traced."""
@@ -72,7 +76,10 @@ class QuickRows:
     def row(self, call: JoinedCall, bounds: Bounds) -> tuple[Any, ...]:
         """Return the row of a call."""
         legs = call.legs
-        if call.why or len(legs) > _MOST_LEGS:
+        if call.why:
+            row = self.row(JoinedCall(legs), bounds)
+            return *row[:_COMPLETE], False, call.why, *row[_COMPLETE + 2 :]
+        if len(legs) > _MOST_LEGS:
             return self._plain_row(call, bounds)
         key: Any = legs[0][1] if len(legs) == 1 else tuple([leg[1] for leg in legs])
         chain = self._chains.get(key)
@@ -89,7 +96,7 @@ class QuickRows:
         return found  # type: ignore[no-any-return]
 
     def _plain_row(self, call: JoinedCall, bounds: Bounds) -> tuple[Any, ...]:
-        return self._plain(parts_of_legs(call.legs), call.why, bounds)
+        return self._plain(parts_of_legs(call.legs), "", bounds)
 
     def _first(self, key: Any, call: JoinedCall, bounds: Bounds) -> tuple[Any, ...]:
         """Return the row of a call of which no like was traced; trace it if there were many."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 BINARY = True
 
 ROWS = 32_768
-LARGEST = 32 * 1024 * 1024
-"""Rows, or bytes, of a row group, which memory holds as a whole; readers skip whole groups."""
+LARGEST = 8 * 1024 * 1024
+"""Rows, or bytes before compression, of a row group, which memory holds as a whole; readers skip whole groups."""
 
 _TYPES: Mapping[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -56,9 +56,11 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
         for page in pages:
             if not page:
                 continue
+            if writer is None:
+                pa.system_memory_pool().release_unused()  # what sorting and joining freed, which malloc keeps
+                writer = ParquetWriter(stream, shape)
             group.append(as_batch(page))
             if sum(map(len, group)) >= ROWS or sum(batch.nbytes for batch in group) >= LARGEST:
-                writer = writer or ParquetWriter(stream, shape)
                 writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
                 group.clear()
         writer = writer or ParquetWriter(stream, shape)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
+from random import Random
+from typing import Any
 
 from hypothesis import given, strategies as st
 
 from cdrctl.calls import joining
+from cdrctl.calls.held import BLOCK, FIRST, HeldLegs
 from cdrctl.calls.joining import JoinedCall, join, order
 from cdrctl.calls.legs import plain_leg
 from cdrctl.records.parts import Part
@@ -112,7 +117,64 @@ def test_calls_are_the_connected_legs_whatever_their_order(drawn: list[tuple[int
 
 def test_memory_is_that_of_the_calls_that_are_open() -> None:
     open_at_once = 0
-    run = joining._Join(HOUR)
-    for _ in run.run(plain_leg([part(f"n{at}", at * MINUTE)]) for at in range(20_000)):
-        open_at_once = max(open_at_once, len(run._open) + len(run._closed) + len(run._by_token))
+    with closing(HeldLegs()) as held:
+        run = joining._Join(HOUR, held)
+        for _ in run.run(plain_leg([part(f"n{at}", at * MINUTE)]) for at in range(20_000)):
+            open_at_once = max(open_at_once, len(run._open) + len(run._closed) + len(run._by_token))
     assert open_at_once < 400
+
+
+def test_a_leg_with_a_shared_id_alone_is_never_open_and_does_not_wait_for_long() -> None:
+    first = part("first", 0, end=100 * HOUR)
+    many = (part(f"n{at}", at, names=("same",))._replace(names=("same",)) for at in range(2000))
+    waiting = 0
+    with closing(HeldLegs()) as held:
+        run = joining._Join(HOUR, held, 100, 200)
+        calls = []
+        for call in run.run(plain_leg([one]) for one in (first, *many)):
+            calls.append(call)
+            waiting = max(waiting, len(run._open) + len(run._closed))
+    assert waiting < 300
+    assert sorted(len(call.legs) for call in calls) == [1] * 2001
+    assert sum(call.why == joining.SHARED_ID for call in calls) == 2000
+
+
+@given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 9)), max_size=40), st.randoms())
+@examples(50)
+def test_held_legs_come_back_in_their_order_and_leave_no_room_behind(
+    drawn: list[tuple[int, int]], random: Random
+) -> None:
+    held, lasts, expected = HeldLegs(), dict[int, int](), dict[int, list[Any]]()
+    with closing(held):
+        for at, (size, of) in enumerate(drawn):
+            leg = (at, -1, [("x" * size, None, ("a",))])
+            lasts[of] = held.add(leg, lasts.get(of, FIRST))
+            expected.setdefault(of, []).append(leg)
+        for of in random.sample(sorted(lasts), len(lasts)):
+            assert held.take([lasts[of]]) == expected[of]
+        assert not held._slots
+        assert not held._untaken
+
+
+def test_the_file_of_held_legs_is_as_large_as_what_is_open() -> None:
+    leg = (1, -1, [("x" * 1000,)])
+    with closing(HeldLegs()) as held:
+        places = [held.add(leg) for _ in range(100)]
+        for at in range(2000):
+            places.append(held.add(leg))
+            assert held.take_one(places[at]) == leg
+        assert held._file is not None
+        assert held._file.seek(0, 2) < 12 * BLOCK, "the room of legs that were taken is used again"
+
+
+def test_memory_has_no_legs_of_open_calls() -> None:
+    count, size = 1000, 10_000
+    legs = (plain_leg([part(f"n{at}", at)._replace(recordings=(f"{at}" + "x" * size,))]) for at in range(count))
+    tracemalloc.start()
+    try:
+        calls = sum(1 for _ in join(legs))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert calls == count
+    assert peak < count * size / 2

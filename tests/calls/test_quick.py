@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cdrctl.calls.joining import JoinedCall, join
+from cdrctl.calls.joining import SHARED_ID, JoinedCall, join
 from cdrctl.calls.legs import PLAIN, Leg, parts_of_legs
 from cdrctl.calls.quick import Bounds, QuickRows
 from cdrctl.calls.rows import row_of_parts
@@ -96,7 +96,8 @@ def test_rows_are_those_of_the_plain_way(name: str, seed: int, monkeypatch: pyte
         plain = Counted(*MARKS[at % 2])
         quick = QuickRows(plain)
         like = [others_like(call, by_number, random) for call in calls for _ in range(2)]
-        for call in [*calls, *like, *like]:
+        shared = [call._replace(why=SHARED_ID) for call in like[:40]]
+        for call in [*calls, *like, *like, *shared]:
             assert quick.row(call, bounds) == plain(parts_of_legs(call.legs), call.why, bounds)
 
 
@@ -115,6 +116,7 @@ def test_usual_calls_are_made_quickly(name: str, monkeypatch: pytest.MonkeyPatch
         plain.times = 0
         for call in calls:
             quick.row(call, bounds)
+            quick.row(call._replace(why=SHARED_ID), bounds)
         assert plain.times == 0
     assert len(calls) > 30
 

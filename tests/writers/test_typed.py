@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -257,6 +260,14 @@ def test_row_groups_hold_several_pages_and_are_bounded() -> None:
     assert len(groups) <= 4
 
 
+def test_row_groups_of_long_rows_have_fewer_rows() -> None:
+    out = io.BytesIO()
+    page = [[f"k{at}", f"{at:02d}" * 50_000] for at in range(10)]
+    load("parquet")(Schema((KEY_COLUMN, Column("a", "a")), lambda _p: ()), [page] * 20, out, LOOK)
+    about = parquet.read_metadata(out)
+    assert max(about.row_group(at).num_rows for at in range(about.num_row_groups)) * 100_000 < 10_000_000
+
+
 @pytest.mark.slow
 def test_a_partial_parquet_file_has_no_footer() -> None:
     out = io.BytesIO()
@@ -279,3 +290,17 @@ def test_every_typed_format_gives_warnings(tmp_path: Path) -> None:
         out: Any = io.BytesIO() if name == "parquet" else tmp_path / name
         load(name)(schema, [[["k", "never"]]], out, replace(LOOK, warn=said.append))
     assert len(said) == 3
+
+
+@pytest.mark.process
+def test_the_program_lets_pyarrow_give_back_what_it_frees() -> None:
+    program = (
+        "import sys\n"
+        "sys.argv = ['cdrctl', 'size', '--erlang', '1', '--blocking', '0.1', '-q']\n"
+        "from cdrctl.__main__ import main\n"
+        "try:\n    main()\n"
+        "finally:\n    import pyarrow\n    print(pyarrow.default_memory_pool().backend_name)"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    told = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert told.stdout.split()[-1] == "system"

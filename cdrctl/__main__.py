@@ -57,7 +57,9 @@ def main() -> None:
         from cdrctl.cli.process import this_process
 
         code = run(sys.argv[1:], this_process())
-    except KeyboardInterrupt:  # outside the code that cleans up
+    except BaseException as error:  # outside the code that cleans up, such as while modules load
+        if not signals.caused(error):
+            raise
         code = signals.INTERRUPTED
     signals.ignore()
     gc.freeze()  # skips the collection at exit

@@ -163,6 +163,11 @@ def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime)
             f"The window is empty: --since and --until are both {rfc3339(start)}.",
             hint=hint or "use a later --until, which itself is not part of the window",
         )
+    if until is None:
+        raise UsageError(
+            f"The window begins in the future: --since is {rfc3339(start)}, and it is {rfc3339(end)} now.",
+            hint="use an earlier --since",
+        )
     raise UsageError(
         f"The window is reversed: --since {rfc3339(start)} is after --until {rfc3339(end)}.",
         hint=hint or "swap the two, or correct one",

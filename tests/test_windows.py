@@ -81,6 +81,12 @@ class TestWindow:
             window(None, "7d", zone=UTC, now=NOW)
         assert "24 hours ago" in (caught.value.hint or "")
 
+    def test_a_since_in_the_future_without_an_until_is_a_usage_error(self) -> None:
+        """The user gave no --until, so there is nothing to swap."""
+        with pytest.raises(UsageError, match="begins in the future") as caught:
+            window("2026-12-24", None, zone=UTC, now=NOW)
+        assert caught.value.hint == "use an earlier --since"
+
     def test_a_refusal_names_its_option(self) -> None:
         """The message names the option that could not be parsed."""
         with pytest.raises(UsageError, match=r"^--since 'soon'"):

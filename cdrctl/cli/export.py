@@ -345,7 +345,8 @@ def report_parts(session: Session, parts: Sequence[Part], total: int) -> None:
             session.reporter.log(
                 "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
             )
-    failures.show(session.reporter, failed_parts(parts), total)
+    came = {part.title: part.tally.records for part in parts}
+    failures.show(session.reporter, failed_parts(parts), total, came)
 
 
 def failed_parts(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:
@@ -368,7 +369,9 @@ def raise_failures(parts: Sequence[Part], request: ExportRequest) -> None:
 COMMANDS = {
     "export": session_command(
         "export",
-        "Export the calls of several profiles as one stream of common CDRs.",
+        """Export the calls of several profiles as one stream of common CDRs.
+
+If a profile fails, the records of the others are written all the same, and the exit code is not 0.""",
         export_together,
         (
             ALL,

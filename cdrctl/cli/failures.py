@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdrctl.cli.reporter import Reporter
 from cdrctl.errors import CdrctlError, IncompleteError, most_urgent
@@ -19,18 +19,29 @@ class ProfilesFailedError(CdrctlError):
         self.exit_code = exit_code
 
 
-def show(reporter: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
+def show(
+    reporter: Reporter,
+    failed: Sequence[tuple[str, BaseException]],
+    total: int,
+    records: Mapping[str, int] | None = None,
+) -> None:
     """Report each failed profile in one line, with its cause and next step, even with -q.
 
     With a single profile, its error is the error of the run, so it is not reported here.
+
+    Args:
+        reporter: Writes the lines.
+        failed: The title and the error of each profile that failed.
+        total: How many profiles were read.
+        records: How many records of each profile, by title, had come before it failed: they are in the output.
     """
     for title, error in failed if total > 1 else ():
+        came = (records or {}).get(title, 0)
         if isinstance(error, CdrctlError):
-            reporter.failure(title, error)
+            reporter.failure(title, error, came)
         else:
-            reporter.failure(
-                title, CdrctlError(f"this is a bug in cdrctl: {type(error).__name__}", hint="please report it")
-            )
+            bug = CdrctlError(f"this is a bug in cdrctl: {type(error).__name__}", hint="please report it")
+            reporter.failure(title, bug, came)
 
 
 def failure(failed: Sequence[tuple[str, BaseException]], total: int, *, gaps: bool = False) -> BaseException:

@@ -48,6 +48,13 @@ def set_setting(opened: Session, *, name: str, setting: str, value: str | None, 
     secret = setting in secret_names(described.settings)
     if unset and value is not None:
         raise UsageError("--unset removes the setting and needs no value", hint="leave the value out")
+    before, equals, _ = setting.partition("=")
+    if equals and value is None:  # what follows may be a secret, so it is not repeated
+        raise UsageError(
+            "a setting and its value are two words, without =",
+            hint=f"cdrctl profile set {name} {before}"
+            + ("" if before in secret_names(described.settings) else " VALUE"),
+        )
     if value is None and not unset and not secret:
         hint = "give it after the setting, or remove the setting with --unset"
         raise UsageError(f"{setting} needs a value", hint=hint)

@@ -15,7 +15,7 @@ LONGEST_LINE = 92
 YES, NO = {"y", "yes"}, {"n", "no"}
 
 
-def ask(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
+def ask(opened: Session, what: str, *, secret: bool = False, default: str | None = None, about: str = "") -> str:
     """Return the user's answer, or the next line of standard input; a secret is hidden while it is typed.
 
     Args:
@@ -23,6 +23,7 @@ def ask(opened: Session, what: str, *, secret: bool = False, default: str | None
         what: The question, without the colon after it.
         secret: Whether the answer is a secret.
         default: The answer that an empty line stands for.
+        about: The question in the error if there is no answer, where `what` only lists the answers.
 
     Raises:
         UsageError: Standard input is not a terminal and has no further line.
@@ -32,7 +33,8 @@ def ask(opened: Session, what: str, *, secret: bool = False, default: str | None
         line = opened.process.stdin.readline()
         if not line and default is None:
             raise UsageError(
-                f"there is no answer to: {what}", hint="give one line of standard input per question, or use --set"
+                f"there is no answer to: {about or what}",
+                hint="give one line of standard input per question, or use --set",
             )
         answer = line.strip()
     else:
@@ -79,7 +81,7 @@ def choose(opened: Session, question: str, options: Mapping[str, str], default: 
         explain(opened, text, f"  {number}  ")
     usual = f" [{names.index(default) + 1}]" if default is not None else ""
     while True:
-        answer = ask(opened, f"1 to {len(names)}{usual}", default=default)
+        answer = ask(opened, f"1 to {len(names)}{usual}", default=default, about=question)
         if answer in options:
             return answer
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:4]) <= len(names):

@@ -111,19 +111,26 @@ class Reporter:
         if hint:
             self._line(f"  next: {hint}")
 
-    def failure(self, title: str, error: CdrctlError) -> None:
-        """Report in one line, even with -q, why one of several profiles failed, and the next step."""
-        self._one_line({"profile": title}, error, "failed: ")
+    def failure(self, title: str, error: CdrctlError, records: int = 0) -> None:
+        """Report in one line, even with -q, why one of several profiles failed, and the next step.
+
+        Args:
+            title: The profile's name in messages.
+            error: Why it failed.
+            records: How many of its records had come before.
+        """
+        came = f" after {records} record{'s' if records > 1 else ''}" if records else ""
+        self._one_line({"profile": title}, error, f"failed{came}: ", {"records": records} if records else {})
 
     def problem(self, about: Mapping[str, str], error: CdrctlError) -> None:
         """Report in one line, even with -q, what is wrong with one of several things, and the next step."""
-        self._one_line(about, error, "")
+        self._one_line(about, error, "", {})
 
-    def _one_line(self, about: Mapping[str, str], error: CdrctlError, verdict: str) -> None:
+    def _one_line(self, about: Mapping[str, str], error: CdrctlError, verdict: str, numbers: Mapping[str, int]) -> None:
         message, said, hint = (text and self.clean(text) for text in (error.message, error.said, error.hint))
         about = {name: self.clean(text) for name, text in about.items()}
         if self.as_json:
-            parts = {"level": "error", **about, "message": message, "exit_code": error.exit_code}
+            parts = {"level": "error", **about, "message": message, "exit_code": error.exit_code, **numbers}
             parts.update({name: text for name, text in (("said", said), ("next", hint)) if text})
             self._line(json.dumps(parts))
             return

@@ -113,7 +113,7 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place that reports bugs of cdrctl
         if was_refused(error):
             return _code_of(none_left(), reporter)
-        if not _is_interruption(error):
+        if not signals.caused(error):
             reporter.bug(error)
             return CdrctlError.exit_code
         signals.notice()
@@ -146,7 +146,7 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if was_refused(error):
         return none_left().exit_code
-    return INTERRUPTED if _is_interruption(error) else CdrctlError.exit_code
+    return INTERRUPTED if signals.caused(error) else CdrctlError.exit_code
 
 
 def _duration(max_wait: str | None) -> timedelta | None:
@@ -163,13 +163,6 @@ def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
     from cdrctl.profiles.settings import known_profiles
 
     return known_profiles(opened.config, opened.process.environ, opened.reporter.conceal)
-
-
-def _is_interruption(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C caused an error: Python wraps it in other exceptions, as in the body of a class."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _check_format(form: str) -> None:

@@ -75,6 +75,13 @@ def interrupted() -> bool:
     return _heard.is_set()
 
 
+def caused(error: BaseException | None) -> bool:
+    """Return whether an interrupt caused an error: Python wraps it in other exceptions, as in the body of a class."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def notice() -> None:
     """Mark the interrupt as handled, so that it is not sent again."""
     _noticed.set()

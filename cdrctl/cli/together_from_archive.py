@@ -306,7 +306,8 @@ def _report(session: Session, parts: Sequence[ArchivedPart], whole: Tally) -> No
         if part.error is None:
             gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
             session.reporter.log("result", f"{part.title}: {number_of_records(part.tally.records)}{gaps}")
-    failures.show(session.reporter, failed_parts(parts), len(parts))
+    came = {part.title: part.tally.records for part in parts}
+    failures.show(session.reporter, failed_parts(parts), len(parts), came)
 
 
 def _attempt(reader: _Reader, part: ArchivedPart) -> Iterator[Page]:

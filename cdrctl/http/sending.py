@@ -243,7 +243,7 @@ class Sender(Struct, frozen=True, kw_only=True):
             raise postponed(error, asked, self.clock.now(), patience) if asked else exhausted(error, patience)
         wait = patience.wait(asked, self.jitter())
         left = span(timedelta(seconds=patience.left))
-        self.log("note", f"{error.message}; retrying in {wait:.0f} s{self._until(wait)}, for up to {left}")
+        self.log("note", f"{error.message}; retrying in {max(1, wait):.0f} s{self._until(wait)}, for up to {left}")
         patience.spent += wait
         self.clock.sleep(wait)
 

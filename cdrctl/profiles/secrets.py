@@ -64,7 +64,7 @@ def secret_of(user: str, form: str, value: object, about: str, sources: SecretSo
     if form.endswith("_keyring"):
         return _from_keyring(user, about, sources.keyring)
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{about} must be text, and not empty")
+        raise ConfigurationError(f"{about} must be text, and not empty", hint="write it in quotes")
     if form.endswith("_command"):
         return _from_command(value, about, sources)
     return from_file(sources.folder / expand_path(value, sources.environ), about, sources.warn)
@@ -110,10 +110,15 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
         raise ConfigurationError(f"{about} ended with exit code {ended.returncode}", hint=hint)
     text = decode_text(ended.stdout)
     if text is None:
-        raise ConfigurationError(f"{about} printed something that is not UTF-8 text")
+        raise ConfigurationError(
+            f"{about} printed something that is not UTF-8 text", hint="run the command by hand to see why"
+        )
     if not text.strip():
         raise ConfigurationError(f"{about} printed nothing", hint="run it again with -v to see the command's messages")
     return text.rstrip("\r\n")
+
+
+_IN_FILE = "write the secret into the file, as its only line"
 
 
 def from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
@@ -125,14 +130,17 @@ def from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
     try:
         content, status = secret_files.read(path)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{about}: {one_line(str(path))} cannot be read: {os_reason(error)}") from None
+        raise ConfigurationError(
+            f"{about}: {one_line(str(path))} cannot be read: {os_reason(error)}",
+            hint="correct the path, or let this user read the file",
+        ) from None
     for warning in open_to_others(path, status):
         warn(warning)
     text = decode_text(content)
     if text is None or len(content) > secret_files.LONGEST:
-        raise ConfigurationError(f"{about}: {path} is not a short UTF-8 text")
+        raise ConfigurationError(f"{about}: {path} is not a short UTF-8 text", hint=_IN_FILE)
     if not text.strip():
-        raise ConfigurationError(f"{about}: {path} is empty")
+        raise ConfigurationError(f"{about}: {path} is empty", hint=_IN_FILE)
     return text.rstrip("\r\n")
 
 

@@ -86,7 +86,7 @@ def iso_instant(raw: Any) -> datetime:
     """Return the UTC instant of an ISO 8601 string; without an offset it is read as UTC."""
     if not isinstance(raw, str) or len(raw) > 40:  # longer than any time
         raise ValueError
-    moment = datetime.fromisoformat(raw.strip())
+    moment = datetime.fromisoformat(raw.strip().upper())  # RFC 3339 allows t and z
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:

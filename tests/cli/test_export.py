@@ -74,6 +74,24 @@ def test_a_failing_profile_is_named_and_stops_no_other(config: Path, tmp_path: P
     assert '"profile":"my-webex"' in target.read_text(encoding="utf-8")
 
 
+def test_a_profile_that_fails_after_some_records_says_how_many_are_written(tmp_path: Path) -> None:
+    config, target = tmp_path / "config.toml", tmp_path / "all.jsonl"
+    with sandbox.start(now=lambda: NOW) as running:
+        running.fail("webex", 403, nth=2, times=1_000)
+        lines = []
+        for provider in ("webex", "portsip"):
+            lines.append(f'[profiles.my-{provider}]\nprovider = "{provider}"')
+            lines.extend(f"{key} = {value!r}" for key, value in running.profiles[provider].items())
+        config.write_text("\n".join(lines), encoding="utf-8")
+        config.chmod(0o600)
+        ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
+    assert ran.code == 4
+    written = Counter(json.loads(line)["provider"] for line in target.read_text(encoding="utf-8").splitlines())
+    assert written["webex"]
+    assert written["portsip"]
+    assert f"my-webex (webex): failed after {written['webex']} records: " in ran.err
+
+
 def test_allow_partial_does_not_accept_a_wrong_credential(config: Path) -> None:
     """--allow-partial accepts only gaps: a wrong token needs a person."""
     assert run("export", "--all", *YESTERDAY, "--config", config, "--allow-partial").code == 4

@@ -390,6 +390,12 @@ def test_without_a_terminal_a_wrong_answer_is_an_error(tmp_path: Path, stdin: st
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_a_terminal_an_error_names_the_question_and_not_its_list_of_answers(tmp_path: Path) -> None:
+    ran = run("profile", "add", "acme", "--config", tmp_path / "config.toml", stdin="")
+    assert ran.code == 2
+    assert re.search(r"there is no answer to: [A-Z].*provider", ran.err)
+
+
 def test_without_a_terminal_a_failing_profile_is_kept_and_reported(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:

@@ -95,6 +95,15 @@ def test_a_secret_is_asked_for_and_never_taken_from_the_command_line(config: Pat
     assert said(config)["brick"]["access_token"] == "another-secret-token"
 
 
+def test_a_setting_and_its_value_in_one_word_are_refused_without_repeating_the_value(config: Path) -> None:
+    refused = profile(config, "set", "brick", "access_token=typed-where-all-see-it")
+    assert refused.code == 2
+    assert "typed-where-all-see-it" not in refused.err
+    assert "cdrctl profile set brick access_token\n" in refused.err
+    assert "cdrctl profile set acme timeout VALUE\n" in profile(config, "set", "acme", "timeout=5").err
+    assert config.read_text(encoding="utf-8") == TEXT
+
+
 def test_another_form_of_a_secret_replaces_the_first(config: Path) -> None:
     assert profile(config, "set", "acme", "api_key_command", "pass show kazoo").code == 0
     assert "api_key" not in said(config)["acme"]

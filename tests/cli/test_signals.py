@@ -212,8 +212,9 @@ def test_a_signal_ends_a_command_while_it_loads(host: Host, module: str, number:
     assert not (host.folder / "new.csv").exists()
 
 
-def test_an_interruption_that_python_wraps_is_not_a_bug(host: Host) -> None:
-    host.meddle(IN_THE_MIDST.format(name="cdrctl.sandbox", act=AS_PYTHON_DOES))
+@pytest.mark.parametrize("module", ["typer", "cdrctl.sandbox"])
+def test_an_interruption_that_python_wraps_is_not_a_bug(host: Host, module: str) -> None:
+    host.meddle(IN_THE_MIDST.format(name=module, act=AS_PYTHON_DOES))
     ran = host.run("webex", "cdrs", *SOME)
     assert ran.returncode == 130, ran.stderr
     assert b"bug" not in ran.stderr

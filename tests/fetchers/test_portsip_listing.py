@@ -105,6 +105,21 @@ def test_empty_page_without_a_count_ends_the_window() -> None:
     assert [query["skip"] for query in server.queries] == ["0", "1", "2"]
 
 
+@for_each("count", [0, 3])
+def test_null_is_an_empty_page_where_the_count_agrees(count: int) -> None:
+    rows = spread(count)
+    nothing = httpx.Response(200, json={"count": count, "items": None})
+    done = run(Server(*([page(rows, count)] if rows else []), nothing), page_size=3)
+    assert done.ids == ids(rows)
+    assert done.gaps == []
+
+
+@for_each("body", [{"count": 4, "items": None}, {"items": None}, {"count": 0}])
+def test_null_is_an_unknown_response_where_records_may_follow(body: dict[str, Any]) -> None:
+    with pytest.raises(ProviderError, match="items is not a list"):
+        run(Server(httpx.Response(200, json=body)))
+
+
 @for_each("counts", [True, False])
 @for_each("first", [0, 1])
 @for_each("count", [0, 1, 9, 10, 11, 20, 47])

@@ -207,6 +207,15 @@ def test_a_count_of_more_records_than_came_gets_a_warning() -> None:
     assert ("warning", "Voicenter reported 2 records in a response with 1") in voicenter.told
 
 
+def test_counts_of_more_records_than_came_get_one_warning_in_a_run() -> None:
+    answers = [reply(record(f"c{n}", s(n * 86_400)), TOTAL_HITS=n + 2, RETURN_HITS=n + 2) for n in range(2)]
+    voicenter = Voicenter(*answers, reply())
+    voicenter.fetch(s(0), s(2 * 86_400))
+    assert [text for level, text in voicenter.told if level == "warning"] == [
+        "Voicenter reported 2 records in a response with 1"
+    ]
+
+
 def test_a_range_that_is_refused_is_halved_while_it_is_longer_than_a_day() -> None:
     host = Host([10, 86_400, 200_000], days=2)
     found, tally = exported(host, s(0), s(6 * 86_400), longest_window=timedelta(days=6))

@@ -299,7 +299,7 @@ def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
             narrower, problem = reach // 2, error.said
         except RangeLimitError as limit:
             narrower = min(reach - 1, limit.seconds // 2 if listing.by_interaction else limit.seconds - 1)
-            problem = limit.message
+            problem = limit.said
         except TemporaryError as error:
             if not _caused_by_data(error):
                 raise

@@ -13,8 +13,19 @@ from cdrctl.http import Answer, Total, beginning, error_of, read_total, said
 from cdrctl.records.events import Record, pick
 
 
-def items_in(answer: Answer) -> Sequence[Record]:
-    """Return the records of a response."""
+def items_in(answer: Answer, skip: int) -> Sequence[Record]:
+    """Return the records of a page.
+
+    `null` in place of the list is an empty page if `count` agrees that nothing follows the records skipped: the REST
+    guide writes null for what is empty.
+
+    Raises:
+        ProviderError: There is no list of records.
+    """
+    if isinstance(answer.body, dict) and answer.body.get("items", answer) is None:
+        rows = total_in(answer).rows
+        if rows is not None and rows <= skip:
+            return []
     return records_in(answer, "items", TITLE)
 
 

@@ -98,7 +98,7 @@ class Run(Struct):
                 del self.orders[0]
                 continue
             del self.orders[1:]
-            return items_in(answer), total_in(answer)
+            return items_in(answer, skip), total_in(answer)
 
     def _refused(self, error: ProviderError, where: str) -> CdrctlError:
         sent = f"the filter sent was: {where}" if where else "no filter was sent"

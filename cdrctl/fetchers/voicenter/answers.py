@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
+from cdrctl.fetchers import Once, always
 from cdrctl.fetchers.voicenter.settings import TITLE
 from cdrctl.http import Answer, Client, error_of, published, said
 from cdrctl.records.batches import key_columns
@@ -120,10 +121,11 @@ def _words(answer: Answer) -> str | None:
     return words if isinstance(words, str) and words else said(answer)
 
 
-def read_reply(answer: Answer, client: Client) -> Reply:
+def read_reply(answer: Answer, client: Client, once: Once = always) -> Reply:
     """Return the records of a response without an error.
 
-    The two counters are compared with each other: the documentation's own sample counts two records and shows one.
+    The two counters are compared with each other: the documentation's own sample counts two records and shows one. The
+    first response with more in its counter than in its list gets a warning.
 
     Raises:
         ProviderError: There is no list of records in it.
@@ -136,7 +138,7 @@ def read_reply(answer: Answer, client: Client) -> Reply:
     found: Any = held[0] if held else None
     records: Sequence[Record] = found if key_columns(found) is not None else check_records(found, "CDR_LIST", TITLE)
     if returned is not None and returned != len(records):
-        level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
+        level: Literal["debug", "warning"] = "warning" if returned > len(records) and once("counters") else "debug"
         client.log(level, f"{TITLE} reported {returned} records in a response with {len(records)}")
     short = hits is not None and returned is not None and returned < hits
     return Reply(records, short or len(records) >= MOST_RECORDS)

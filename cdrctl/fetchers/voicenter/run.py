@@ -36,6 +36,7 @@ class Run(Struct):
         bounds: What is known of the bounds of a request.
         partial: The last full answer.
         once: True for the first part of the window that reports something.
+        reported: What this run has reported, so that it is not repeated.
     """
 
     client: Client
@@ -47,6 +48,7 @@ class Run(Struct):
     bounds: Bounds = field(default_factory=Bounds)
     partial: Reply = NOTHING
     once: Once = always
+    reported: set[str] = field(default_factory=set)
 
     def whole(self, window: Window) -> Reply | None:
         """Return all records of a window, or None if a response cannot hold them.
@@ -133,7 +135,7 @@ class Run(Struct):
         search = {"fromdate": _wire_time(since), "todate": _wire_time(until), **self.search}
         try:
             answer = self._answer(search) if listed else self._post({"format": "JSON", "search": search})
-            reply = read_reply(answer, self.client)
+            reply = read_reply(answer, self.client, self._first)
         except FullError:
             self._learn(Reply([], full=True), since, until)
             raise
@@ -157,6 +159,12 @@ class Run(Struct):
     def _learn(self, reply: Reply, since: datetime, until: datetime) -> None:
         starts, lengths = calls_in_seconds(reply.records, self.zones.start)
         self.bounds.learn(reply, starts, lengths, since, until)
+
+    def _first(self, name: str) -> bool:
+        """Return whether no request of the window has reported something before."""
+        first = name not in self.reported and self.once(name)
+        self.reported.add(name)
+        return first
 
     def _answer(self, search: Mapping[str, Any]) -> Answer:
         """Return the response to a search, with fewer fields if this host refuses some of them."""

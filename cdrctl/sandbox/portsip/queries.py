@@ -66,4 +66,5 @@ def page_reply(pbx: PBX, query: Query, rows: Sequence[Row], count: int) -> Reply
         "true": True,
         "negative": -1,
     }
-    return json_reply(200, ({"count": totals[pbx.switched["total"]]} if shown else {}) | {"items": list(rows)})
+    items = None if not rows and pbx.switched["no_items"] == "null" else list(rows)
+    return json_reply(200, ({"count": totals[pbx.switched["total"]]} if shown else {}) | {"items": items})

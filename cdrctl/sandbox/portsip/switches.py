@@ -23,6 +23,7 @@ SWITCHES: dict[str, Switch] = {
         meaning="value of count; page: items of this page; shrinking: items not yet sent; true: a JSON boolean",
     ),
     "empty": Switch('""', ("null",), meaning="how a missing value is written"),
+    "no_items": Switch("[]", ("null",), meaning="list of an empty page"),
     "no_time": Switch(
         "empty", ("year1", "1970", "0"), meaning="value of rang_at and answered_at without such an event"
     ),

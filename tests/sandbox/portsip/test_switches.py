@@ -147,6 +147,13 @@ def test_switch_empty(run: Starter) -> None:
         assert client.get("/call_reports/" + client.report()).json()["cron_expr"] is None
 
 
+def test_switch_no_items(run: Starter) -> None:
+    sandbox = run(switches={"portsip": {"no_items": "null"}})
+    with PortSIPClient(sandbox) as client:
+        assert client.all("/cdrs", *DAY) == sandbox.truth("portsip", "cdrs", *DAY)
+        assert client.get("/cdrs", search="no call has this text").json() == {"count": 0, "items": None}
+
+
 def statuses(client: PortSIPClient, n: int) -> list[int]:
     return [client.get("/cdrs").status_code for _ in range(n)]
 

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from cdrctl.cli.process import Process
 
 MEANT = {
-    **dict.fromkeys(("--from", "--start", "--begin", "--after"), "--since"),
-    **dict.fromkeys(("--to", "--end", "--before"), "--until"),
-    **dict.fromkeys(("--zone", "--timezone", "--time-zone"), "--tz"),
-    **dict.fromkeys(("--out", "--file", "--out-file"), "--output"),
-    **dict.fromkeys(("--columns", "--select"), "--fields"),
-    **dict.fromkeys(("--max", "--count", "--number", "-n"), "--limit"),
+    "--from": ("--into", "--since"),
+    "--into": ("--from",),
+    **dict.fromkeys(("--start", "--begin", "--after"), ("--since",)),
+    **dict.fromkeys(("--to", "--end", "--before"), ("--until",)),
+    **dict.fromkeys(("--zone", "--timezone", "--time-zone"), ("--tz",)),
+    **dict.fromkeys(("--out", "--file", "--out-file"), ("--output",)),
+    **dict.fromkeys(("--columns", "--select"), ("--fields",)),
+    **dict.fromkeys(("--max", "--count", "--number", "-n"), ("--limit",)),
 }
-"""Options of ours by the names that other programs give them."""
+"""Options of ours by the names that other programs, or other commands, give them."""
 
 SECRETS = ("password", "token", "secret", "key", "code", "credential")
 """Words in the name of an option that was meant to pass a secret."""
@@ -99,8 +101,8 @@ def no_option(name: str, path: tuple[str, ...], place: Command | Group) -> Usage
         )
     elif keep:
         hint = f"--from DIR reads an archive, which has the records of {' and '.join(keep)}: search these with --where"
-    elif MEANT.get(name) in names:
-        hint = f"did you mean {MEANT[name]}? {lists}"
+    elif meant := [one for one in MEANT.get(name, ()) if one in names]:
+        hint = f"did you mean {meant[0]}? {lists}"
     elif hasattr(place, "commands"):
         lists = f"{_typed(path)} --help lists the commands"
         hint = f"{did_you_mean(name, names)}put the options of a command after it; {lists}"

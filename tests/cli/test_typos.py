@@ -26,6 +26,8 @@ SECRET = "hunter2-correct-horse"
         (["--quite", "webex", "cdrs"], "did you mean --quiet?"),
         (["webex", "cdrs", "--sicne", "24h"], "did you mean --since?"),
         (["webex", "cdrs", "--from", "24h"], "did you mean --since?"),
+        (["archive", "status", "--from", "x"], "did you mean --into?"),
+        (["sql", "--into", "x", "SELECT 1"], "did you mean --from?"),
         (["webex", "cdrs", "--end=24h"], "did you mean --until?"),
         (["webex", "--since", "24h"], "put the options of a command after it"),
         (["webex", "cdrs", "-p", "sandbox", "--fields", "start_tme"], "did you mean start_time"),

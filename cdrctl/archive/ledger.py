@@ -12,7 +12,7 @@ import errno
 import shutil
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -264,6 +264,12 @@ class Ledger:
     def write_sweeps(self, _profile: str, _call: str, _sweeps: SweepState) -> None:
         """Do nothing: this ledger has no place for them."""
 
+    def plan(self, profile: str, call: str, days: Mapping[str, Sequence[Reading]]) -> None:
+        """Replace the readings of days that are going to be read."""
+        with self._change() as db:
+            for day, readings in days.items():
+                _replace_readings(db, (profile, call, day), readings)
+
     def write(
         self,
         profile: str,
@@ -276,22 +282,26 @@ class Ledger:
     ) -> None:
         """Replace the readings of a day, and the entry of its file if one is given."""
         with self._change() as db:
-            db.execute("DELETE FROM intervals WHERE profile = ? AND call = ? AND day = ?", (profile, call, day))
-            db.executemany(
-                "INSERT INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(profile, call, day, rfc3339(one.window.since), rfc3339(one.window.until), one.state),
-                        *(one.read_at and rfc3339(one.read_at), one.records, one.error),
-                    )
-                    for one in readings
-                ],
-            )
+            _replace_readings(db, (profile, call, day), readings)
             if entry is not None:
                 db.execute(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (profile, call, day, entry.path, entry.sha256, entry.records, entry.bytes, rfc3339(now)),
                 )
+
+
+def _replace_readings(db: sqlite3.Connection, names: tuple[str, str, str], readings: Iterable[Reading]) -> None:
+    db.execute("DELETE FROM intervals WHERE profile = ? AND call = ? AND day = ?", names)
+    db.executemany(
+        "INSERT INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(*names, rfc3339(one.window.since), rfc3339(one.window.until), one.state),
+                *(one.read_at and rfc3339(one.read_at), one.records, one.error),
+            )
+            for one in readings
+        ],
+    )
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -58,7 +58,8 @@ CALLS_IN_MEMORY = 32
 class JsonLedger:
     """The ledgers of an archive; the methods may be called from several threads.
 
-    Every change is on disk when the method returns. In a store, it is written by `flush` and `close`.
+    A change is on disk when the method returns, but plans are written with the next change. In a store, changes are
+    written by `flush` and `close`.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -69,6 +70,7 @@ class JsonLedger:
         self._writers = 0
         self._closed = False
         self._unsaved: dict[tuple[str, str], Unsaved] = {}
+        self._planned: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """End after the write in progress, if any.
@@ -80,12 +82,12 @@ class JsonLedger:
             while self._writers:
                 self._writing.wait()
             if not self._closed:
-                for names in [*self._unsaved]:
+                for names in [*self._unsaved, *self._planned]:
                     self.flush(*names)
             self._closed = True
 
     def flush(self, profile: str, call: str) -> None:
-        """Write the ledger of a call to a store, merged with what another run has written; nothing for a folder.
+        """Write the ledger of a call to a store, merged with what another run has written; to a folder, new plans.
 
         Raises:
             OutputError: It cannot be written.
@@ -94,6 +96,8 @@ class JsonLedger:
         names = profile, call
         with self._querying:
             before, found = self._unsaved.get(names), self._calls.get(names)
+            if found is not None and names in self._planned:
+                self._save(*names, found)
         if before is None or found is None:
             return
         for attempt in range(1, WRITES + 1):
@@ -221,9 +225,23 @@ class JsonLedger:
                 found.lateness[day] = lateness
             self._save(profile, call, found)
 
+    def plan(self, profile: str, call: str, days: Mapping[str, Sequence[Reading]]) -> None:
+        """Replace the readings of days that are going to be read; they are written with the next change.
+
+        If the run is killed before, nothing is lost: the next one plans the days again.
+        """
+        with self._querying:
+            found = self._call(profile, call)
+            for day, readings in days.items():
+                self._note(profile, call, found, day)
+                found.readings[day] = sorted(readings, key=lambda one: one.window.since)
+            if days and (profile, call) not in self._unsaved:
+                self._planned.add((profile, call))
+
     def drop(self, profile: str, call: str) -> None:
         """Forget a call that has no files."""
         with self._querying:
+            self._planned.discard((profile, call))
             self._calls.pop((profile, call), None)
             self._unsaved.pop((profile, call), None)
             with writing_archive(self.archive.folder):
@@ -271,12 +289,15 @@ class JsonLedger:
             known = read_ledger(self.archive, profile, call) or ledger_from_files(self.archive, profile, call)
             self._calls[profile, call] = known
             if len(self._calls) > CALLS_IN_MEMORY:
-                saved = next((one for one in self._calls if one not in self._unsaved), None)
+                saved = next(
+                    (one for one in self._calls if one not in self._unsaved and one not in self._planned), None
+                )
                 self._calls.pop(saved, None) if saved is not None else None
         return known
 
     def _save(self, profile: str, call: str, found: CallLedger) -> None:
         self._calls[profile, call] = found
+        self._planned.discard((profile, call))
         if (profile, call) not in self._unsaved:
             write_ledger(self.archive, profile, call, found)
 

@@ -366,12 +366,13 @@ def _record_plan(job: _Job, plan: _Plan) -> None:
         for day_name, readings in plan.known.items():
             if readings != before_now.get(day_name, []) and day_name not in job.presence.again:
                 job.ledger.write(source.profile, name, day_name, readings, None, plan.at)
+    planned = {}
     for day in plan.days:
         old = plan.known.get(day.name, [])
         new = add_reading(old, Reading(day.window, "planned"))
         if new != old:
-            job.ledger.write(source.profile, name, day.name, new, None, plan.at)
-            plan.known[day.name] = new
+            plan.known[day.name] = planned[day.name] = new
+    job.ledger.plan(source.profile, name, planned)
 
 
 def _record_sweep(job: _Job, plan: _Plan) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cdrctl.archive.intervals import Reading
 from cdrctl.archive.layout1 import contents_of
 from cdrctl.archive.ledger import KeptCall, Ledger, lock
+from cdrctl.archive.ledgers import open_ledger, saved
 from cdrctl.archive.store import FIRST_LAYOUT, open_archive, open_or_create
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
@@ -17,6 +19,7 @@ from cdrctl.errors import (
     OutputError,
     UsageError,
 )
+from cdrctl.windows import Window
 from tests.archive.sync_kit import NOW, Bench, bench, bench1, call
 
 __all__ = ["bench", "bench1"]
@@ -69,6 +72,22 @@ def test_nothing_is_written_when_the_run_has_ended(bench: Bench) -> None:
     bench.ledger.close()
     with pytest.raises(LockedError), bench.ledger.writing():
         pass
+
+
+@pytest.mark.parametrize("end", ["flush", "close", "write"])
+def test_plans_are_written_with_the_next_change_or_at_the_end(bench: Bench, end: str) -> None:
+    bench.sync()
+    names, ledger = ("acme", "cdrs"), bench.ledger
+    day = Window(NOW + timedelta(days=1), NOW + timedelta(days=2))
+    ledger.plan(*names, {"2026-11-13": [Reading(day, "planned")]})
+    if end == "write":
+        ledger.write(*names, "2026-11-12", ledger.readings(*names)["2026-11-12"], None, NOW)
+    elif end == "flush":
+        with saved(ledger, *names):
+            pass
+    else:
+        ledger.close()
+    assert open_ledger(bench.archive).readings(*names)["2026-11-13"][0].state == "planned"
 
 
 def test_an_archive_that_cannot_be_written_ends_the_run(bench1: Bench) -> None:

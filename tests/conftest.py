@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import gc
+import hashlib
 import os
 import signal
 import tempfile
@@ -15,6 +17,7 @@ from tests.support.loopback import loopback_only
 from tests.support.selection import mark_cases
 
 load_profile()
+gc.disable()  # until every test is collected: nothing that pytest makes of them is garbage
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +37,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect the garbage once: pytest does it five times more, but only of objects that are made after this."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,6 +52,14 @@ def _the_disk_is_not_waited_for() -> Iterator[None]:
     """Let `os.fsync` in this process check its descriptor only. Programs that tests start wait for the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _digests_are_made_once() -> Iterator[None]:
+    """Let each slow digest, with one password and one salt, be made once in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashlib, "pbkdf2_hmac", functools.cache(hashlib.pbkdf2_hmac))
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,20 +23,22 @@ def _is_secret(annotation: object) -> bool:
     return annotation is SecretStr or any(_is_secret(each) for each in get_args(annotation))
 
 
-def secret_names(model: type[Settings]) -> set[str]:
+@functools.cache
+def secret_names(model: type[Settings]) -> frozenset[str]:
     """Return the names of a model's secrets: the settings of type SecretStr, or SecretStr or None."""
-    return {name for name, about in model.model_fields.items() if _is_secret(about.annotation)}
+    return frozenset(name for name, about in model.model_fields.items() if _is_secret(about.annotation))
 
 
-def key_forms(name: str, secrets: set[str]) -> list[str]:
+def key_forms(name: str, secrets: frozenset[str]) -> list[str]:
     """Return the keys that can define a setting: its name, and for a secret its other forms."""
     return [name, *(name + form for form in _FORMS)] if name in secrets else [name]
 
 
-def setting_keys(model: type[Settings]) -> list[str]:
+@functools.cache
+def setting_keys(model: type[Settings]) -> tuple[str, ...]:
     """Return the keys that a profile of this model can have."""
     secrets = secret_names(model)
-    return [form for name in model.model_fields for form in key_forms(name, secrets)]
+    return tuple(form for name in model.model_fields for form in key_forms(name, secrets))
 
 
 def key_levels(

@@ -69,7 +69,7 @@ def redact_settings(profile: Profile, model: type[Settings], environ: Mapping[st
 
 
 def _secrets_in_files(
-    profile: Profile, secrets: set[str], environ: Mapping[str, str], *levels: Mapping[str, Any]
+    profile: Profile, secrets: frozenset[str], environ: Mapping[str, str], *levels: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield the secrets in the files that a profile names, except those of files that cannot be read."""
     for level in levels:

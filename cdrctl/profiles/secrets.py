@@ -70,7 +70,7 @@ def secret_of(user: str, form: str, value: object, about: str, sources: SecretSo
     return from_file(sources.folder / expand_path(value, sources.environ), about, sources.warn)
 
 
-def for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]) -> dict[str, str]:
+def for_commands(profile: Profile, secrets: frozenset[str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for commands: without this profile's secrets and without other profiles' settings."""
     mine = variable_prefix(profile.name)
     kept = {}

@@ -107,7 +107,7 @@ class _Given(Struct, frozen=True):
 def find_values(
     profile: Profile,
     model: type[Settings],
-    secrets: set[str],
+    secrets: frozenset[str],
     environ: Mapping[str, str],
     conceal: Callable[[Iterable[str]], None],
 ) -> dict[str, _Given]:
@@ -125,7 +125,7 @@ def find_values(
 
 
 def _find_value(
-    profile: Profile, name: str, secrets: set[str], upper: Mapping[str, Any], lower: Mapping[str, Any]
+    profile: Profile, name: str, secrets: frozenset[str], upper: Mapping[str, Any], lower: Mapping[str, Any]
 ) -> _Given | None:
     """Return a setting's value from the environment, else from the file, else None.
 
@@ -255,7 +255,7 @@ def _refuse_several_lines(value: object, about: str) -> None:
 
 
 def validate_settings(
-    profile: Profile, model: type[S], values: Mapping[str, Any], places: Mapping[str, str], secrets: set[str]
+    profile: Profile, model: type[S], values: Mapping[str, Any], places: Mapping[str, str], secrets: frozenset[str]
 ) -> S:
     """Return the settings as the provider's model.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
+
+import msgspec
 
 Setting = str | int | float
 """A value of a profile."""
@@ -125,4 +126,4 @@ Clock = Callable[[], datetime]
 
 def dump(value: Any) -> bytes:
     """Return compact JSON in UTF-8, with the keys in their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(value)

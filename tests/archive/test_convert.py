@@ -95,6 +95,7 @@ def results(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in Outcome.__struct_fields__}
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize(("layout", "old", "new"), CASES)
 def test_a_sync_into_the_new_archive_goes_on_as_into_the_old_one(

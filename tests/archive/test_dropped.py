@@ -95,6 +95,7 @@ def test_a_record_that_the_provider_drops_stays(
     assert facts(sync(shell, providers, provider, call).ok())["gone"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @each_call
 def test_a_record_that_has_another_id_is_kept_once(

@@ -206,6 +206,7 @@ def test_a_backup_that_was_restored_is_erased_again_without_the_number(bench: Be
     assert ids(bench) == left
 
 
+@pytest.mark.slow
 def test_an_interrupted_erasure_is_finished_by_the_next(bench: Bench) -> None:
     others = {one for one in ids(bench) if one[0] in "op" or one in {"sure", "what"}}
     count = at = interrupted = 0

@@ -260,6 +260,7 @@ def test_a_condition_that_is_passed_to_the_scan_selects_the_same_rows(database: 
 # Files of other versions, and files that cannot be read
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_file_may_lack_columns_and_have_others(tmp_path: Path, form: str) -> None:

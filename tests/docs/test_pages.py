@@ -50,6 +50,7 @@ def test_the_field_map_has_every_column() -> None:
             assert all(f"| `{column.name}` |" in told for column in call.columns)
 
 
+@pytest.mark.slow
 def test_the_field_map_has_the_sources_of_a_column() -> None:
     found = providers.sources("webex", load("webex").calls)
     assert found["record_id"] == ["report_id"]

@@ -107,6 +107,7 @@ def test_a_window_at_a_clock_change_is_requested_with_an_hour_more_on_both_sides
     ]
 
 
+@pytest.mark.slow
 @for_each("zone", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu", "UTC"])
 def test_windows_are_requested_in_any_zone(zone: str) -> None:
     """Zones change by half an hour, have offsets of minutes, or never change."""

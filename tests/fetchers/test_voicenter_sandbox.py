@@ -148,6 +148,7 @@ def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
         assert [text for text in made.told if "does not request" in text] == []
 
 
+@pytest.mark.slow
 def test_new_field_is_named_by_check_and_strict() -> None:
     """The check of a profile and --strict find it; other exports make no request for it."""
     with world({"new_field": "on"}) as made:

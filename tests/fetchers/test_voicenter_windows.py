@@ -96,6 +96,7 @@ def test_windows_tile_at_any_cut(
         assert halves[0][1].gaps or halves[1][1].gaps
 
 
+@pytest.mark.slow
 @for_each("over", ["counters", "error3"])
 @for_each("closed", [True, False])
 @for_each("minute_is_whole", [True, False])

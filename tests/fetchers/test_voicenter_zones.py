@@ -143,6 +143,7 @@ def test_export_has_the_calls_of_the_window_with_every_selection_and_zone(
         assert len(whole) > 60
 
 
+@pytest.mark.slow
 @for_each("request_zone", ["utc", "israel"])
 @for_each("window_on", ["start", "end", "saved"])
 @for_each("dates", [{"date": "z"}, {"date": "blank", "date_zone": "israel"}], ids=["z", "epoch"])

@@ -51,6 +51,7 @@ def calls_of(there: Process) -> dict[str, set[str]]:
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.thin
 @pytest.mark.parametrize("keys", ["2026", "2025", "doc_case"])
 def test_every_id_of_a_call_finds_all_its_legs(keys: str) -> None:

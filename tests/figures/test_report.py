@@ -63,11 +63,11 @@ def reported(tmp_path: Path, rows: list[list[Any]], *words: str) -> Ran:
     return run("report", path, "-o", "-", *words)
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     hostile = row("14:00:00", "14:00:20", "no_answer", from_name=HOSTILE, from_number=HOSTILE, queue=HOSTILE)
     words = ("--since", "2026-11-09", "--until", "2026-11-12", "--title", HOSTILE)
-    return reported(tmp_path, [*ROWS, hostile], *words).ok().out
+    return reported(tmp_path_factory.mktemp("page"), [*ROWS, hostile], *words).ok().out
 
 
 def test_a_page_is_well_formed_and_loads_and_runs_nothing(page: str) -> None:
@@ -99,6 +99,7 @@ def test_headlines_and_charts_agree(page: str) -> None:
     assert sum(outcomes) == whole == 13
 
 
+@pytest.mark.slow
 def test_numbers_of_callers_can_be_masked(tmp_path: Path) -> None:
     words = ("--since", "2026-11-09", "--until", "2026-11-12")
     assert "+12025550152" in reported(tmp_path, ROWS, *words).ok().out

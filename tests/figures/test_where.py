@@ -90,6 +90,7 @@ def selected(condition: Condition, rows: Sequence[Row]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.hypothesis
 def test_sql_selects_the_calls_that_python_selects(tmp_path: Path) -> None:
     paths, rows = files_of_calls(tmp_path)

@@ -175,6 +175,7 @@ def test_the_file_is_written_in_place_and_always_whole(host: Host) -> None:
     assert (at.path.stat().st_ino, at.path.stat().st_size) == (inode, size)
 
 
+@pytest.mark.slow
 def test_more_times_than_the_file_has_room_for_replace_it(host: Host) -> None:
     runs = [host.run({"page": RateLimit(1000, 60)}) for _ in range(2)]
     for _ in range(300):

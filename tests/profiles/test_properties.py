@@ -150,7 +150,7 @@ def test_a_command_gets_no_secret_of_other_profiles(tmp_path: Path) -> None:
     acme = Profile("acme", "kazoo", {}, "file", tmp_path / "config.toml", prefixes=prefixes)
     kept = {"PATH": "/bin", "CDRCTL_CONFIG": "c.toml", "CDRCTL_ACME_BASE_URL": "http://acme.example"}
     others = {"CDRCTL_ACME_PASSWORD": "hush", "CDRCTL_ACME_LAB_BASE_URL": "x", "CDRCTL_OTHER_BASE_URL": "y"}
-    assert for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
+    assert for_commands(acme, frozenset({"api_key", "password"}), {**kept, **others}) == kept
 
 
 def test_the_environment_for_commands_is_not_compared_with_every_profile(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_environment_for_commands_is_not_compared_with_every_profile(tmp_pat
 
     sys.setprofile(count)
     try:
-        kept = for_commands(acme, {"api_key"}, environ)
+        kept = for_commands(acme, frozenset({"api_key"}), environ)
     finally:
         sys.setprofile(None)
     assert kept == environ

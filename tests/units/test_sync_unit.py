@@ -190,6 +190,7 @@ def test_a_sandbox_is_a_profile(shell: Shell) -> None:
     assert (result.exit_code, result.profile) == (0, "sandbox-kazoo")
 
 
+@pytest.mark.slow
 def test_the_archive_of_the_command_and_of_a_unit_is_one(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
     configure(shell, providers, "webex")
     shell.run("sync", "--all", *INTO, "--since", "3d").ok()

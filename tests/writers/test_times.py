@@ -75,6 +75,7 @@ def times(form: str, text: str) -> list[str]:
     return [line["start_time"] for line in csv.DictReader(io.StringIO(text), delimiter="\t" if form == "tsv" else ",")]
 
 
+@pytest.mark.slow
 def test_conditions_and_sorting_compare_instants_when_clocks_go_back() -> None:
     """On that night 02:30+02:00 is before 02:10+01:00; as text it would be after it."""
     words = ("kazoo", "cdrs", *DAY, "--schema", "common", "--sort", "start_time,record_id")

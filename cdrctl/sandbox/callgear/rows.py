@@ -34,11 +34,12 @@ def rows_between(state: State, method: str, customer: Customer, lo: int, hi: int
     """
     exchange = customer.exchange
     lag = int(state.switched["lag"]) * SECOND
+    late, dropped, now = state.switched["late"], state.switched["dropped"], state.time
     name = REPORTS[method][0]
     since = lo if name == "calls" else lo - exchange.longest
     for call in exchange.calls_between(since, hi):
-        seen = call.end + lag + delay(state.switched["late"], "late", call.id)
-        if is_gone(state.switched["dropped"], call.id, call.end, state.time):
+        seen = call.end + lag + delay(late, "late", call.id)
+        if is_gone(dropped, call.id, call.end, now):
             continue
         if name == "calls":
             yield Row(call.start // SECOND, call.end // SECOND, seen, numeric_id("call", call.id), call)
@@ -47,5 +48,5 @@ def rows_between(state: State, method: str, customer: Customer, lo: int, hi: int
             if leg.lost or leg.diverts:
                 continue
             if lo <= leg.start < hi and not (name == "costs" and leg.route in {"internal", "service"}):
-                late = seen + leg.late
-                yield Row(leg.start // SECOND, leg.end // SECOND, late, numeric_id("leg", leg.id), call, leg)
+                seen_leg = seen + leg.late
+                yield Row(leg.start // SECOND, leg.end // SECOND, seen_leg, numeric_id("leg", leg.id), call, leg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 
@@ -56,6 +57,7 @@ def longest_delay(share: str) -> int:
     return 21 * HOUR + days * DAY if part else 0
 
 
+@functools.lru_cache(100)
 def _share_and_days(text: str) -> tuple[float, int]:
     """Return the parts of a share such as `0.05` or `0.05+3d`."""
     share, _, days = text.partition("+")

@@ -6,7 +6,7 @@ import functools
 import re
 from datetime import timedelta
 
-from cdrctl.sandbox.exchange.clock import delay, is_gone, milliseconds
+from cdrctl.sandbox.exchange.clock import delay, is_gone, longest_delay, milliseconds
 from cdrctl.sandbox.kazoo.accounts import Account
 from cdrctl.sandbox.kazoo.documents import Month, StoredDocument, interaction_documents, save_in_bulks
 from cdrctl.sandbox.kazoo.months import month_before, month_bounds, month_of
@@ -63,6 +63,11 @@ def visible_document(state: State, account: Account, cdr_id: str) -> StoredDocum
     if found and found.saved <= state.gregorian_now and not is_hidden(state, found):
         return found
     return None
+
+
+def hides(state: State) -> bool:
+    """Return whether documents may be hidden, by the switches `dropped` and `late`."""
+    return longest_delay(state.switched["dropped"]) > 0 or "+" in state.switched["late"]
 
 
 def is_hidden(state: State, stored: StoredDocument) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cdrctl.sandbox.exchange.clock import SECOND, milliseconds
-from cdrctl.sandbox.kazoo.databases import is_hidden, month_database
+from cdrctl.sandbox.kazoo.databases import hides, is_hidden, month_database
 from cdrctl.sandbox.kazoo.documents import Doc
 from cdrctl.sandbox.kazoo.months import GREGORIAN, months_between
 from cdrctl.sandbox.kazoo.rows import listing_row
@@ -30,12 +30,13 @@ def true_rows(state: State, call: str, since: datetime, until: datetime, options
     lo, hi = milliseconds(since), milliseconds(until)
     now = state.gregorian_now
     owner = options.get("user", "")
+    hiding = hides(state)
     first = lo // SECOND + GREGORIAN - account.exchange.longest // SECOND - 1
     stored = [
         one
         for month in months_between(first, hi // SECOND + GREGORIAN)
         for one in month_database(state, account, month).documents
-        if one.saved <= now and (not owner or one.owner == owner) and not is_hidden(state, one)
+        if one.saved <= now and (not owner or one.owner == owner) and not (hiding and is_hidden(state, one))
     ]
     interaction = call == "interactions"
     if interaction:

@@ -6,7 +6,7 @@ import functools
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from cdrctl.sandbox.kazoo.databases import is_hidden, listed_database
+from cdrctl.sandbox.kazoo.databases import hides, is_hidden, listed_database
 from cdrctl.sandbox.kazoo.documents import Month, StoredDocument
 from cdrctl.sandbox.kazoo.keys import Key
 from cdrctl.sandbox.kazoo.listings import Listing
@@ -17,7 +17,7 @@ from cdrctl.sandbox.kazoo.state import State
 def view(state: State, listing: Listing, month: str) -> tuple[list[Key], list[StoredDocument]]:
     """Return the keys of the view of a month, ascending, and the document of each."""
     database = listed_database(state, listing.account, month, interaction=listing.interaction)
-    if state.switched["dropped"] != "0" or "+" in state.switched["late"]:
+    if hides(state):
         database = Month([one for one in database.documents if not is_hidden(state, one)])
     visible = bisect_right(database.documents, state.gregorian_now, key=lambda one: one.saved)
     return _built_view(database, visible, listing.owner, state.version, interaction=listing.interaction)

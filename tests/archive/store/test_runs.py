@@ -118,6 +118,7 @@ def test_the_records_of_two_runs_are_merged_without_asking_the_provider_again(
     assert {one.day: one.records for one in ledger} == {day: len(names) for day, names in ids(store).items()}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_takes_no_entry_of_another_one_with_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_run_that_is_killed_takes_no_entry_of_a_command_that_reads_nothing_wit
     assert there in known
 
 
+@pytest.mark.slow
 def test_both_runs_stay_in_the_ledger(store: Store) -> None:
     """One reads older days, while the other reads new ones."""
     bench_on(store, BOTH).sync()
@@ -187,6 +189,7 @@ def test_both_runs_stay_in_the_ledger(store: Store) -> None:
     assert kept.begins.day == 8
 
 
+@pytest.mark.slow
 def test_an_unchanged_response_leaves_what_another_run_wrote(store: Store) -> None:
     for _ in range(2):
         bench_on(store, BOTH, kind=AsSent).sync()
@@ -203,6 +206,7 @@ def test_an_unchanged_response_leaves_what_another_run_wrote(store: Store) -> No
     assert noted == [responses(store)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["ours is newer", "theirs is newer"])
 def test_of_a_record_of_two_runs_the_line_that_was_requested_last_stays(store: Store, order: str) -> None:
     def bench(word: str, hours: int) -> Bench:
@@ -218,6 +222,7 @@ def test_of_a_record_of_two_runs_the_line_that_was_requested_last_stays(store: S
     assert word(store) == ("ours" if is_newer else "theirs")
 
 
+@pytest.mark.slow
 def test_what_one_of_two_runs_has_alone_is_found_by_the_next(store: Store) -> None:
     """The response that met the day of another run is not noted: an equal one is compared with the day."""
     wide = {"lookback": timedelta(days=3)}
@@ -228,6 +233,7 @@ def test_what_one_of_two_runs_has_alone_is_found_by_the_next(store: Store) -> No
     assert later(bench_on(store, BOTH, OURS)).sync(**wide).gone_on == {DAY: 1}
 
 
+@pytest.mark.slow
 def test_two_first_runs_store_one_account(store: Store) -> None:
     account = Account("test", "host", {"user": "1"}, key="token")
     slow, quick = bench_on(store, BOTH), bench_on(store, BOTH)

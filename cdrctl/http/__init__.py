@@ -1,6 +1,6 @@
 """HTTP: the client, rate limits, retries, and pagers."""
 
-from cdrctl.http.answers import error_of, said
+from cdrctl.http.answers import REFUSED_HINT, error_of, said
 from cdrctl.http.client import Api, Client, Limits, open_client
 from cdrctl.http.exchange import beginning
 from cdrctl.http.messages import MASK, Answer, Request
@@ -13,6 +13,7 @@ from cdrctl.http.urls import same_origin
 
 __all__ = [
     "MASK",
+    "REFUSED_HINT",
     "Answer",
     "Api",
     "Client",

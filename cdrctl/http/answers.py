@@ -13,6 +13,9 @@ from cdrctl.http.urls import host_of
 
 LONGEST_WORDS = 500
 
+REFUSED_HINT = "check base_url; if it is right, ask the provider's support"
+"""The next step after a refusal whose reason cdrctl does not know."""
+
 
 def said(answer: Answer) -> str | None:
     """Return the provider's own words in a response, or None.
@@ -57,14 +60,28 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
                 status=status,
             )
         case 401:
-            return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
+            return SignInError(
+                f"{title} does not accept the credential of this profile",
+                said=words,
+                hint="check the credential in the profile",
+                status=status,
+            )
         case 403:
-            return RightsError(f"{title} does not allow this profile to read this data", said=words, status=status)
+            return RightsError(
+                f"{title} does not allow this profile to read this data",
+                said=words,
+                hint="ask the account's administrator for the right to read it",
+                status=status,
+            )
         case 404:
             return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
+        case _ if status >= 500:
+            hint = "run it again later; if it persists, ask the provider's support"
+            return TemporaryError(f"{title} failed (HTTP {status})", said=words, hint=hint, status=status)
         case _:
-            kind = TemporaryError if status >= 500 else ProviderError
-            return kind(f"{title} refused the request (HTTP {status})", said=words, status=status)
+            return ProviderError(
+                f"{title} refused the request (HTTP {status})", said=words, hint=REFUSED_HINT, status=status
+            )
 
 
 def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> CdrctlError | None:

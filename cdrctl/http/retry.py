@@ -46,6 +46,10 @@ class Schedule(Struct, frozen=True):
     slower: Mapping[str, RateLimit] = field(default_factory=dict)
 
 
+UNAVAILABLE = frozenset({502, 503, 504, 520, 521, 522, 523, 524})
+"""Statuses of a server that is not there now. 520 to 524 are those of Cloudflare's proxy (its page "5xx errors")."""
+
+
 class RetryPolicy(Struct, frozen=True):
     """A provider's rate limits, and which failures are retried.
 
@@ -60,7 +64,7 @@ class RetryPolicy(Struct, frozen=True):
     """
 
     budgets: Mapping[str, RateLimit] = field(default_factory=dict)
-    busy: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
+    busy: frozenset[int] = frozenset({408, 425, 429, 500}) | UNAVAILABLE
     brief: frozenset[int] = frozenset({500})
     waits: Mapping[int, float] = field(default_factory=dict)
     errors: Mapping[type[CdrctlError], Schedule] = field(default_factory=dict)
@@ -85,7 +89,7 @@ class Failure(Struct, frozen=True):
 
 def is_outage(failure: Failure) -> bool:
     """Return whether a failure may concern all profiles: no response came, or one of a server that is not there."""
-    return failure.answer is None or failure.answer.status in {502, 503, 504}
+    return failure.answer is None or failure.answer.status in UNAVAILABLE
 
 
 class Retries(Struct):

@@ -75,7 +75,7 @@ def test_a_crashing_server_is_retried_a_few_times() -> None:
     assert len(server.asked) == 8
 
 
-@for_each("status", [500, 502, 503, 504])
+@for_each("status", [500, 502, 503, 504, 522])
 @for_each("call", ["cdrs", "interactions"])
 def test_an_unavailable_server_is_retried_within_the_allowed_wait(call: str, status: int) -> None:
     """Waits grow up to fifteen minutes in total; then the run ends with a temporary error."""

@@ -105,7 +105,7 @@ def test_an_invalid_host_name_is_a_configuration_error() -> None:
     assert acme.requests == 1
 
 
-@for_each("status", [408, 425, 429, 500, 502, 503, 504])
+@for_each("status", [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524])
 def test_a_busy_status_is_retried(status: int) -> None:
     transport, asked = answering(httpx.Response(status), GOOD)
     assert client(transport=transport).get("/x").body == {"items": [1]}
@@ -276,7 +276,7 @@ def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
 
 
 @for_each("minutes", [1, 10, 15, 60])
-@for_each("status", [408, 425, 429, 502, 503, 504])
+@for_each("status", [408, 425, 429, 502, 503, 504, 522])
 def test_a_busy_server_is_retried_for_max_wait_and_not_longer(status: int, minutes: int) -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(status))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from hypothesis import given, strategies as st
 
-from cdrctl.http import beginning, error_of, said
+from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.http import Answer, beginning, error_of, said
 from tests.support.products import for_each
 from tests.support.wires import an_answer
 
@@ -67,3 +69,14 @@ def test_a_cut_never_splits_a_word_because_it_may_be_a_secret() -> None:
         assert "hunter2!" in shown or "hunt" not in shown
     assert beginning("x" * 500, 200) == ""
     assert beginning("short", 200) == "short"
+
+
+@for_each("status", [300, 304, 400, 401, 402, 403, 405, 409, 418, 451, 501, 520, 599])
+@for_each("name", PROVIDERS)
+def test_every_error_of_a_status_has_a_next_step(name: str, status: int) -> None:
+    provider = load(name)
+    address = "https://cdr.example/cdrs"
+    error = (provider.error_for or functools.partial(error_of, provider.title))(Answer(status, {}, None, "", address))
+    assert error is not None
+    assert error.hint
+    assert (error.exit_code == 5) == (status >= 500)

@@ -18,9 +18,9 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers.callgear.jsonrpc import error_in
 from cdrctl.fetchers.callgear.settings import TITLE
-from cdrctl.http import Answer, beginning, error_of
+from cdrctl.http import Answer, RetryPolicy, beginning, error_of
 
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+BUSY = RetryPolicy().busy
 _BROKEN_OFF = frozenset({408, 425})
 """Statuses of a request that did not arrive whole (RFC 9110, 15.5.9; RFC 8470, 5.2): then the error in the body does
 not count."""
@@ -253,7 +253,9 @@ _KINDS: Mapping[str, type[SignInError]] = {
 
 def sign_in_error(word: str, words: str, params: Mapping[str, Any]) -> SignInError:
     """Return the error of a request that CallGear does not allow, by its mnemonic."""
-    message, hint = _SIGN_IN.get(word, (f"{TITLE} does not allow this profile to read this data", None))
+    message, hint = _SIGN_IN.get(
+        word, (f"{TITLE} does not allow this profile to read this data", "give its user the right in the web cabinet")
+    )
     if word == "ip_not_whitelisted" and isinstance(params.get("ip"), str):
         message = f"your address {params['ip'][:50]} is not in {TITLE}'s allow-list"
     if word.endswith("component_disabled"):

@@ -12,7 +12,7 @@ from cdrctl.fetchers.kazoo.answers import RangeLimitError, TooLargeError, next_k
 from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.fetchers.kazoo.state import EXACT, LARGEST_PAGE, NARROWER, Run, gregorian_second, month_start
 from cdrctl.http import RepeatedKeyError, by_key
-from cdrctl.http.retry import TRIES
+from cdrctl.http.retry import TRIES, UNAVAILABLE
 from cdrctl.records.events import Checkpoint, Event, Gap, Page, Record, pick
 from cdrctl.records.readers import gregorian_instant
 from cdrctl.windows import Window, rfc3339
@@ -23,7 +23,6 @@ POISON_AT_MOST = 16
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 _MEND = "ask the operator to repair the document"
-_PASSING = frozenset({502, 503, 504})
 
 
 def read_stretch(listing: Run, first: int, last: int) -> Iterator[Event]:
@@ -148,7 +147,7 @@ def _wait_for_server(listing: Run, ranges: Sequence[tuple[int, int]], error: Tem
     waited = False
     while not all(_alive(listing, first, last) for first, last in ranges):
         patience = listing.patience
-        passes = error.status in _PASSING or (error.status == 500 and error.said)
+        passes = error.status in UNAVAILABLE or (error.status == 500 and error.said)
         # If a sign-in has already used up the waiting time, the client has none left for other requests.
         may_wait = waited or (patience is not None and bool(patience.left and listing.client.patience().left))
         if not passes or patience is None or error.wait is not None or not may_wait:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers import Once, always
 from cdrctl.fetchers.voicenter.settings import TITLE
-from cdrctl.http import Answer, Client, error_of, published, said
+from cdrctl.http import REFUSED_HINT, Answer, Client, error_of, published, said
 from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Record, check_records, pick
 from cdrctl.records.readers import read_integer
@@ -68,7 +68,8 @@ def error_for(answer: Answer) -> CdrctlError | None:
                 hint="check base_url; if it is right, the API has changed: update cdrctl",
             )
         case None | 0 if status == 400:
-            return RefusedError(f"{TITLE} refused the request (HTTP 400)", said=words, status=status)
+            message = f"{TITLE} refused the request (HTTP 400)"
+            return RefusedError(message, said=words, hint=REFUSED_HINT, status=status)
         case None | 0:
             error = error_of(TITLE, answer)
             if isinstance(error, SignInError):

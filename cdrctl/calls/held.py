@@ -19,8 +19,9 @@ _RECENT = 128
 _WITHOUT_REFERENCES = 2
 """The version of marshal's format that does not search for equal objects."""
 
-_SIZE = 4
-"""Bytes that tell the length of a leg."""
+_BITS = 32
+_SIZE = (1 << _BITS) - 1
+"""A place is where a leg begins, and, in its last bits, the number of its bytes."""
 
 FIRST = -1
 """What stands for the place of the leg before the first one."""
@@ -39,7 +40,7 @@ class HeldLegs:
         self._slots: dict[int, int] = {}  # where in the file a block is, in blocks
         self._free: list[int] = []
         self._untaken: dict[int, int] = {}  # how many legs of a block were not taken
-        self._recent: dict[int, bytes] = {}
+        self._recent: dict[int, bytes | bytearray] = {0: self._last}
 
     def close(self) -> None:
         """Remove the file."""
@@ -57,23 +58,29 @@ class HeldLegs:
             OutputError: The disk cannot hold it.
         """
         at, data = self._end, marshal.dumps((before, leg), _WITHOUT_REFERENCES)
-        self._last += len(data).to_bytes(_SIZE, "little")
+        size = len(data)
         self._last += data
-        self._end = at + _SIZE + len(data)
-        untaken = self._untaken
-        for block in range(at // BLOCK, (self._end - 1) // BLOCK + 1):
-            untaken[block] = untaken.get(block, 0) + 1
-        while len(self._last) >= BLOCK:
-            self._write((self._end - len(self._last)) // BLOCK)
-        return at
+        self._end = end = at + size
+        block, untaken = at // BLOCK, self._untaken
+        if block in untaken:
+            untaken[block] += 1
+        else:
+            untaken[block] = 1
+        if end // BLOCK != block:
+            self._begin_block(at, end)
+        return at << _BITS | size
 
     def places(self, lasts: Iterable[int]) -> Iterator[tuple[int, Leg]]:
-        """Yield legs with their places, each of these and those before it, in no particular order."""
+        """Yield legs with their places, each of these and those before it, in no particular order.
+
+        Args:
+            lasts: The places of the last legs.
+        """
         for last in lasts:
             at = last
             while at != FIRST:
                 place = at
-                at, leg, _ = self._read(place)
+                at, leg = marshal.loads(self._bytes(place))  # noqa: S302 - written by this process, in a file without a name
                 yield place, leg
 
     def take(self, lasts: Iterable[int]) -> list[Leg]:
@@ -83,32 +90,39 @@ class HeldLegs:
             lasts: The places of the last legs.
         """
         found: list[tuple[int, Leg]] = []
+        recent, untaken, loads = self._recent, self._untaken, marshal.loads
         for last in lasts:
-            at = last
-            while at != FIRST:
-                before, leg, end = self._read(at)
-                found.append((at, leg))
-                self._forget(at, end)
-                at = before
+            place = last
+            while place != FIRST:
+                at, size = place >> _BITS, place & _SIZE
+                block, begin = at // BLOCK, at % BLOCK
+                data = recent.get(block)
+                if data is None or begin + size > BLOCK:
+                    before, leg = loads(self._bytes(place))
+                    self._forget(at, at + size)
+                else:
+                    before, leg = loads(data[begin : begin + size])
+                    if untaken[block] == 1 or begin + size == BLOCK:
+                        self._forget(at, at + size)
+                    else:
+                        untaken[block] -= 1
+                found.append((place, leg))
+                place = before
         if len(found) > 1:
             found.sort()
         return [leg for _, leg in found]
 
-    def take_one(self, at: int) -> Leg:
-        """Return the leg at a place, and forget it."""
-        _, leg, end = self._read(at)
-        self._forget(at, end)
-        return leg
+    def take_one(self, place: int) -> Leg:
+        """Return the leg at a place, and forget it, but not those before it."""
+        _, leg = marshal.loads(self._bytes(place))  # noqa: S302 - as above
+        at = place >> _BITS
+        self._forget(at, at + (place & _SIZE))
+        found: Leg = leg
+        return found
 
-    def _read(self, at: int) -> tuple[int, Leg, int]:
-        """Return the place of the leg before, the leg, and where it ends."""
-        begin = at + _SIZE
-        size = int.from_bytes(self._bytes(at, _SIZE), "little")
-        before, leg = marshal.loads(self._bytes(begin, size))  # noqa: S302 - written by this process, in a file without a name
-        return before, leg, begin + size
-
-    def _bytes(self, at: int, size: int) -> bytes | bytearray:
-        block, begin = divmod(at, BLOCK)
+    def _bytes(self, place: int) -> bytes | bytearray:
+        at, size = place >> _BITS, place & _SIZE
+        block, begin = at // BLOCK, at % BLOCK
         found = self._block(block)[begin : begin + size]
         while len(found) < size:
             block += 1
@@ -125,26 +139,41 @@ class HeldLegs:
         with disk_errors():
             self._file.seek(self._slots[block] * BLOCK)
             found = self._file.read(BLOCK)
-        if len(self._recent) >= _RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[block] = found
+        self._keep(block, found)
         return found
 
-    def _write(self, block: int) -> None:
-        """Write the first bytes of the last block, which is full."""
-        some = memoryview(bytes(self._last[:BLOCK]))
-        del self._last[:BLOCK]
-        if block not in self._untaken:
-            return
+    def _keep(self, block: int, some: bytes | bytearray) -> None:
+        """Keep a block in memory, and no longer the one that came first."""
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[block] = some
+
+    def _begin_block(self, at: int, end: int) -> None:
+        """Write the blocks that the last leg has filled, and count it in those that it reaches into."""
+        first, last = at // BLOCK, (end - 1) // BLOCK
+        for block in range(first + 1, last + 1):
+            self._untaken[block] = 1
+        for block in range(first, end // BLOCK):
+            some = bytes(self._last[:BLOCK])
+            self._last = self._last[BLOCK:]
+            self._recent.pop(block, None)
+            if block in self._untaken:
+                self._write(block, some)
+                self._keep(block, some)
+        self._keep(end // BLOCK, self._last)
+
+    def _write(self, block: int, some: bytes) -> None:
         slot = self._slots[block] = self._free.pop() if self._free else len(self._slots)
+        left = memoryview(some)
         with disk_errors():
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open until all legs are taken
             self._file.seek(slot * BLOCK)
-            while some:  # a disk that is nearly full accepts a part
-                some = some[self._file.write(some) :]
+            while left:  # a disk that is nearly full accepts a part
+                left = left[self._file.write(left) :]
 
     def _forget(self, at: int, end: int) -> None:
+        """Count a leg as taken, and give up the blocks that have no others."""
         untaken = self._untaken
         for block in range(at // BLOCK, (end - 1) // BLOCK + 1):
             untaken[block] -= 1

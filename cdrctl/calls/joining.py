@@ -191,10 +191,16 @@ class _Join:
         if isinstance(closed, int):
             return JoinedCall([self._held.take_one(closed)], SHARED_ID)
         legs, shared, why = self._held.take(closed.lasts), self._shared, ""
+        by_token, merged = self._by_token, len(closed.lasts) > 1
         for leg in legs:
             _, number, values = leg
             tokens = (joining_of_parts(values) if number == PLAIN else TEMPLATES[number].joining(values))[1]
-            self._forget(tokens, closed)
+            if merged:
+                self._forget(tokens, closed)
+            else:
+                for token in tokens:
+                    if token in by_token and by_token[token] is closed:
+                        del by_token[token]
             if shared and not shared.isdisjoint(tokens):
                 why = SHARED_ID
         return JoinedCall(legs, why)

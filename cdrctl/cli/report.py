@@ -79,6 +79,9 @@ def _page(
             assumed=coverage.assumed,
         )
         found = sections(calls, measure, known, _mask if given["mask"] else lambda value: value)
+    for one in found:
+        if one.said:
+            session.reporter.log("warning", f"{one.title}: {one.said}")
     window = coverage.window
     about = [f"Times are those of {zone}."]
     if window is not None:

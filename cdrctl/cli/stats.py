@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -31,6 +30,7 @@ from cdrctl.errors import UsageError
 from cdrctl.export.request import ExportRequest, Output
 from cdrctl.figures.definitions import NAMES, Figure, explain, figure
 from cdrctl.figures.groups import Key, read_keys
+from cdrctl.figures.spans import times_between
 from cdrctl.figures.values import made_of, shown
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Row
@@ -190,7 +190,8 @@ def _for_people(
             reasons.setdefault(one.why, []).append(one.figure.name)
     notes = [f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in reasons.items()]
     if asked.keys:
-        return *_grouped(asked, values), notes
+        schema, groups, trendless = _grouped(asked, values)
+        return schema, groups, [*notes, *filter(None, [trendless])]
     numbers = {why: at for at, why in enumerate(reasons, 1)}
     columns = tuple(Column(name, "", "text", "") for name in ("figure", "value", "of", "note"))
     rows: list[Row] = [
@@ -210,8 +211,8 @@ _ROOMY = 72
 """Columns of a terminal from which on a table has the titles of figures, below them their names."""
 
 
-def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row]]:
-    """Return a line for each group, and a line of bars if the groups follow each other in time."""
+def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row], str]:
+    """Return a line for each group, a line of bars if the groups follow each other in time, and why there is none."""
     groups: dict[tuple[str | None, ...], dict[str, str]] = {}
     numbers: dict[str, dict[tuple[str | None, ...], float]] = {}
     for one in values:
@@ -224,20 +225,29 @@ def _grouped(asked: Asked, values: Sequence[Measured]) -> tuple[Schema, list[Row
             numbers[name][one.group] = float(one.value)
     columns = tuple(Column(name, "", "text", "") for name in (*(key.name for key in asked.keys), *numbers))
     rows: list[Row] = [[*group, *(told.get(name) for name in numbers)] for group, told in groups.items()]
+    trendless = ""
     if len(asked.keys) == 1 and asked.keys[0].time and len(rows) > 1:
-        times = _times(asked.keys[0], [str(group[0]) for group in groups if group[0] is not None])
-        rows.append(["trend", *(sparkline([told.get((time,)) for time in times]) for told in numbers.values())])
-    return Schema(columns, lambda _page: []), rows
+        there = [str(group[0]) for group in groups if group[0] is not None]
+        times = _times(asked.keys[0], there)
+        if times is None:
+            far = f"there are more than {LONGEST_TREND} {asked.keys[0].name}s from {there[0]} to {there[-1]}"
+            trendless = f"there is no trend: {far}"
+        else:
+            rows.append(["trend", *(sparkline([told.get((time,)) for time in times]) for told in numbers.values())])
+    return Schema(columns, lambda _page: []), rows, trendless
 
 
-def _times(key: Key, there: Sequence[str]) -> list[str]:
-    """Return the times of a trend in their order, with those between them that have no calls."""
+LONGEST_TREND = 400
+"""The most days, weeks or months that a trend has."""
+
+
+def _times(key: Key, there: Sequence[str]) -> list[str] | None:
+    """Return the times of a trend in order, with those between them that have no calls; None if there are too many."""
     if key.name == "hour":
         return [f"{hour:02d}" for hour in range(24)]
-    if key.name != "day" or not there:
+    if key.name == "weekday" or not there:
         return list(there)
-    first, last = date.fromisoformat(there[0]), date.fromisoformat(there[-1])
-    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
+    return times_between(key.name, there[0], there[-1], LONGEST_TREND)
 
 
 _BARS = "▁▂▃▄▅▆▇█"

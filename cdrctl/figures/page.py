@@ -72,12 +72,14 @@ class Section(Struct, frozen=True):
         html: Its content, escaped.
         note: What a reader must know about it, or why it is empty.
         warning: The note warns of numbers that are missing.
+        said: What whoever makes the report is told, too.
     """
 
     title: str
     html: str = ""
     note: str = ""
     warning: bool = False
+    said: str = ""
 
 
 def page(title: str, about: Sequence[str], sections: Sequence[Section], foot: str) -> str:

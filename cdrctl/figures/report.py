@@ -7,8 +7,8 @@ Every number is a figure of `figures/sql` or a count of the same calls, so that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.engine import Calls, Measured
 from cdrctl.figures.groups import read_keys
 from cdrctl.figures.page import LONGEST, Section
+from cdrctl.figures.spans import busiest_span, days_between
 from cdrctl.figures.values import clock, made_of, shown
 
 MOST = 20
@@ -26,6 +27,9 @@ MOST = 20
 
 _DAYS_SHOWN, _WEEKS_SHOWN = 62, 80
 """The most days, and the most weeks, that have a bar each; beyond them, months have."""
+
+LONGEST_CHART = 7305
+"""The most days, of twenty years, that the chart of outcomes has: a call can have a date that cannot be."""
 
 _WHOLE_DAY = 23
 """Hours of the shortest day, on which clocks are set forward."""
@@ -176,21 +180,50 @@ def _outcomes(calls: Calls, known: Known) -> Section:
         "SELECT strftime(start_time, '%Y-%m-%d') AS day, outcome, count(*) FROM all_calls WHERE start_time IS NOT NULL "
         "GROUP BY ALL"
     )
-    days = [day for day, _, _ in known.days] or _days_between([day for day, _, _ in rows])
+    there: Counter[tuple[str, str]] = Counter()
+    counts: Counter[str] = Counter()
+    for day, outcome, count in rows:
+        if day not in known.left_out:
+            there[day, outcome] += count
+            counts[day] += count
+    days, outside = _charted([day for day, _, _ in known.days], counts)
     days = [day for day in days if day not in known.left_out]
     title = "Outcomes"
     if not days:
         return Section(title, note="There is no chart: no day is complete.")
     of, name_of = _periods(days)
-    there: Counter[tuple[str, str]] = Counter()
-    for day, outcome, count in rows:
-        if day not in known.left_out:
-            there[name_of(day), outcome] += count
     groups = list(dict.fromkeys(map(name_of, days)))
-    series = {one.replace("_", " "): [there[group, one] for group in groups] for one in OUTCOMES}
+    numbers: Counter[tuple[str, str]] = Counter()
+    for (day, outcome), count in there.items():
+        numbers[name_of(day), outcome] += count
+    series = {one.replace("_", " "): [numbers[group, one] for group in groups] for one in OUTCOMES}
     cut = [day for day, _, asked in known.days if asked < _WHOLE_DAY and day not in known.left_out]
-    note = f"The period has only a part of {' and of '.join(cut)}." if cut else ""
-    return Section(title, stacked_bars(f"Calls of each {of}, by outcome", of, groups, series), note)
+    note = f"The period has only a part of {' and of '.join(cut)}. " if cut else ""
+    chart = stacked_bars(f"Calls of each {of}, by outcome", of, groups, series)
+    return Section(title, chart, (note + outside).strip(), bool(outside), outside)
+
+
+def _charted(asked: Sequence[str], counts: Mapping[str, int]) -> tuple[list[str], str]:
+    """Return the days that a chart has, and what it leaves out: calls far from the twenty years with the most calls.
+
+    Args:
+        asked: The days of the window; none if it is not known.
+        counts: How many calls began on each day.
+    """
+    if len(asked) > LONGEST_CHART or not asked:
+        if not counts:
+            return [*asked[:LONGEST_CHART]], ""
+        first, last = busiest_span(counts, LONGEST_CHART)
+    else:
+        return [*asked], ""
+    outside = sorted(day for day in counts if not first <= day <= last)
+    if not outside:
+        return days_between(first, last), ""
+    count = sum(counts[day] for day in outside)
+    which = outside[0] if len(outside) == 1 else f"{outside[0]}, the last on {outside[-1]}"
+    began = "call is not in the chart: it" if count == 1 else "calls are not in the chart: the first"
+    note = f"It has the days from {first} to {last}. {count} {began} began on {which}."
+    return days_between(first, last), note
 
 
 def _periods(days: Sequence[str]) -> tuple[str, Callable[[str], str]]:
@@ -200,13 +233,6 @@ def _periods(days: Sequence[str]) -> tuple[str, Callable[[str], str]]:
     if len(days) <= 7 * _WEEKS_SHOWN:
         return "week", lambda day: "{}-W{:02d}".format(*date.fromisoformat(day).isocalendar()[:2])
     return "month", lambda day: day[:7]
-
-
-def _days_between(days: Sequence[str]) -> list[str]:
-    if not days:
-        return []
-    first, last = date.fromisoformat(min(days)), date.fromisoformat(max(days))
-    return [(first + timedelta(days=at)).isoformat() for at in range((last - first).days + 1)]
 
 
 def _week(calls: Calls, known: Known) -> Section:

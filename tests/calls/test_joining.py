@@ -162,7 +162,7 @@ def test_the_file_of_held_legs_is_as_large_as_what_is_open() -> None:
         places = [held.add(leg) for _ in range(100)]
         for at in range(2000):
             places.append(held.add(leg))
-            assert held.take_one(places[at]) == leg
+            assert held.take([places[at]]) == [leg]
         assert held._file is not None
         assert held._file.seek(0, 2) < 12 * BLOCK, "the room of legs that were taken is used again"
 

@@ -13,6 +13,8 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.calls.columns import CALL
+from cdrctl.figures.report import LONGEST_CHART, _charted
+from cdrctl.figures.spans import days_between
 from cdrctl.sandbox import Exchange
 from tests.cli.archive_kit import configure
 from tests.figures.test_figures import ROWS, row
@@ -147,6 +149,35 @@ def test_a_chart_of_years_has_months_and_says_how_many_rows_a_list_leaves_out(tm
     assert "Calls of each month" in page
     assert page.count("and 10 more") == 2, "queues and missed numbers"
     assert "Calls of each week" in reported(tmp_path, many, "--since", "2026-01-01", "--until", "2026-11-15").ok().out
+
+
+@pytest.mark.slow
+def test_calls_with_dates_that_cannot_be_are_in_no_chart_and_are_named(tmp_path: Path) -> None:
+    far = [
+        row("08:00:00", "08:00:20", "no_answer", start_time=f"{year}-01-02T08:00:00.000Z")
+        for year in (2001, 2002, 9997)
+    ]
+    ran = reported(tmp_path, [*ROWS, *far])
+    assert len(ran.out.encode()) < 100_000
+    said = (
+        "It has the days from 2026-11-10 to 2026-11-10. 3 calls are not in the chart: the first began on 2001-01-02, "
+        "the last on 9997-01-02."
+    )
+    assert said in Parsed(ran.ok().out).text
+    assert "Calls of each day, by outcome" in ran.out
+    assert f"Outcomes: {said}" in " ".join(ran.err.split())
+    alone = reported(tmp_path, [*ROWS, far[-1]])
+    assert "1 call is not in the chart: it began on 9997-01-02." in " ".join(alone.err.split())
+
+
+def test_a_chart_of_a_window_of_centuries_has_the_years_of_the_calls() -> None:
+    asked = days_between("1970-01-01", "2200-01-01")
+    assert _charted(asked, {"2026-11-10": 1, "2026-11-12": 1}) == (days_between("2026-11-10", "2026-11-12"), "")
+    days, outside = _charted(asked, {"1971-01-01": 1, "2026-11-12": 2})
+    assert days == ["2026-11-12"]
+    assert "1971-01-01" in outside
+    assert _charted(asked[:9], {"1971-01-01": 1}) == (asked[:9], "")
+    assert len(_charted(asked, {})[0]) == LONGEST_CHART
 
 
 @pytest.mark.slow

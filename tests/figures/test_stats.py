@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -18,12 +19,14 @@ import pytest
 
 import cdrctl
 from cdrctl import PROVIDERS, sandbox
+from cdrctl.calls.columns import CALL
 from cdrctl.fetchers import lacks_of
 from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.groups import KEYS
 from cdrctl.sandbox import Exchange
 from tests.calls.truth_kit import truth_of
 from tests.cli.archive_kit import configure
+from tests.figures.test_figures import row
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell, run
 
@@ -152,6 +155,25 @@ def test_a_table_fits_a_narrow_terminal_and_its_notes_have_the_reasons(shell: Sh
     hourly = run("stats", *words, "-f", "table", "--by", "hour", "--figures", "calls", width=80).ok()
     trend = hourly.out.splitlines()[-1].split("  ", 1)[1]
     assert len(trend.strip()) > len(hourly.out.splitlines()) - 3, "hours without calls are in it"
+
+
+def test_a_trend_has_the_times_without_calls_and_is_no_longer_than_people_read(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+
+    def trend(*days: str, by: str) -> tuple[str, str]:
+        names = [column.name for column in CALL]
+        many = [row("08:00:00", "08:00:20", "no_answer", start_time=f"{day}T08:00:00.000Z") for day in days]
+        lines = [json.dumps({"leg_ids": [], "call_id": "a", **dict(zip(names, one, strict=True))}) for one in many]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        ran = run("stats", path, "-f", "table", "--by", by, "--figures", "calls", "--tz", "UTC").ok()
+        last = ran.out.rstrip("\n").splitlines()[-1]
+        return last.removeprefix("trend").lstrip().rstrip(" │|"), " ".join(ran.err.split())
+
+    for by, last in (("day", "2026-11-14"), ("week", "2026-12-07"), ("month", "2027-03-10")):
+        assert trend("2026-11-10", last, by=by)[0] == "▁   ▁", by
+        ended, said = trend("2026-11-10", "9997-01-02", by=by)
+        assert "9997" in ended, "there is a line of the last call, and no trend"
+        assert f"there is no trend: there are more than 400 {by}s from 2026-" in said
 
 
 def test_days_are_those_of_the_profiles_unless_they_differ(shell: Shell, tmp_path: Path) -> None:

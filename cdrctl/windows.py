@@ -82,10 +82,14 @@ class Window(Struct, frozen=True):
         return self.since <= instant < self.until
 
 
-def duration(text: str) -> timedelta:
+def duration(text: str, option: str = "") -> timedelta:
     """Return the length of `90s`, `90m`, `1.5h`, `7d` or `2w`: a day is 24 hours, a week 7 days.
 
     The unit may be a capital letter, except `M`, which could mean minutes or months.
+
+    Args:
+        text: The length as it was typed.
+        option: The option it was given to, for the message.
 
     Raises:
         UsageError: The text is not a number followed by one of these units.
@@ -97,7 +101,7 @@ def duration(text: str) -> timedelta:
             if length <= LONGEST_LENGTH:
                 return length
     raise UsageError(
-        f"{text[:LONGEST_TEXT]!r} is not a length of time.",
+        f"{option} {text[:LONGEST_TEXT]!r} is not a length of time.".lstrip(),
         hint="write a number and a unit: 90s, 90m, 24h, 7d or 2w",
     )
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import cdrctl
+from cdrctl import errors
+from cdrctl.errors import CdrctlError
 from tests.support.products import for_each
 
 ROOT = Path(cdrctl.__file__).parent
@@ -205,6 +207,23 @@ TAKES_TEXT_TO_PIECES = {
     *("startswith", "endswith", "removeprefix", "removesuffix", "partition", "rpartition", "split", "replace"),
     *("find", "index", "search", "match", "fullmatch", "findall"),
 }
+
+
+def test_every_error_has_a_next_step() -> None:
+    """The rest are quoted in the message of another error, which has the step."""
+    kinds = {word for word, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, CdrctlError)}
+    found = {
+        name(path)
+        for path in FILES
+        if room(path) != "sandbox"
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds
+        if not {"hint", None} & {one.arg for one in node.keywords}
+    }
+    assert found <= {
+        *("http/exchange.py", "fetchers/portsip/details.py", "cli/archive_status.py", "archive/sync.py"),
+        *("archive/ledger.py", "archive/ledger2.py"),
+    }
 
 
 def test_the_program_never_parses_its_own_messages() -> None:

@@ -87,6 +87,12 @@ class TestWindow:
             window("2026-12-24", None, zone=UTC, now=NOW)
         assert caught.value.hint == "use an earlier --since"
 
+    def test_a_refused_length_names_its_option(self) -> None:
+        with pytest.raises(UsageError, match=r"^--max-wait 'soon' is not a length"):
+            duration("soon", "--max-wait")
+        with pytest.raises(UsageError, match=r"^'soon' is not a length"):
+            duration("soon")
+
     def test_a_refusal_names_its_option(self) -> None:
         """The message names the option that could not be parsed."""
         with pytest.raises(UsageError, match=r"^--since 'soon'"):

@@ -214,7 +214,9 @@ def _client(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             options["root_certificate"] = Path(bundle).read_bytes()
         except OSError as error:
-            raise ConfigurationError(f"AWS_CA_BUNDLE: {bundle} cannot be read: {error.strerror}") from None
+            raise ConfigurationError(
+                f"AWS_CA_BUNDLE: {bundle} cannot be read: {error.strerror}", hint="correct the path in AWS_CA_BUNDLE"
+            ) from None
     return options
 
 

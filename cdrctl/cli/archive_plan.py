@@ -67,7 +67,8 @@ def make_plans(
     Raises:
         CdrctlError: A profile, a call or an option cannot be used, or the archive cannot be read.
     """
-    back, again = (windows.duration(one) if one is not None else None for one in (lookback, sweep))
+    back = windows.duration(lookback, "--lookback") if lookback is not None else None
+    again = windows.duration(sweep, "--sweep") if sweep is not None else None
     with _read_archive(folder, tz) as (archive, ledger):
         now = the_clock(session).now()
         begins = windows.instant(since, zone=archive.zone, now=now) if since else None

@@ -66,7 +66,8 @@ def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -
     check_format(wanted.form)
     if wanted.dask is not None and "jobs" in session.typed:
         raise UsageError("--jobs counts threads of this machine", hint="each worker of Dask has a number of its own")
-    back, again = (windows.duration(one) if one is not None else None for one in (wanted.lookback, wanted.sweep))
+    back = windows.duration(wanted.lookback, "--lookback") if wanted.lookback is not None else None
+    again = windows.duration(wanted.sweep, "--sweep") if wanted.sweep is not None else None
     zone, now = windows.zone(wanted.tz or "UTC"), the_clock(session).now()
     if wanted.since is not None:
         windows.instant(wanted.since, zone=zone, now=now)

@@ -62,7 +62,7 @@ def status(
     from cdrctl.archive.status import call_status
     from cdrctl.archive.store import open_archive
 
-    age = windows.duration(max_age) if max_age is not None else None
+    age = windows.duration(max_age, "--max-age") if max_age is not None else None
     form = form or ("table" if opened.process.stdout_is_terminal else "json")
     _check_format(opened, form)
     archive, now = open_archive(place_of(into)), the_clock(opened).now()

@@ -30,7 +30,9 @@ def write_text(out: Any, text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write standard output: {error.strerror}") from None
+        raise OutputError(
+            f"cannot write standard output: {error.strerror}", hint="free disk space, or send it elsewhere"
+        ) from None
 
 
 def about_coverage(kept: KeptCall) -> dict[str, str]:

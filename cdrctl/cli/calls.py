@@ -138,7 +138,9 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
 
 def read_joining(given: Mapping[str, Any]) -> Joining:
     """Return how legs are joined, from the options."""
-    return Joining(windows.duration(given["margin"]), frozenset(given["boxes"] or ()), frozenset(given["queues"] or ()))
+    return Joining(
+        windows.duration(given["margin"], "--margin"), frozenset(given["boxes"] or ()), frozenset(given["queues"] or ())
+    )
 
 
 def run_calls(session: Session, given: Mapping[str, Any], request: ExportRequest, joining: Joining) -> None:

@@ -112,7 +112,10 @@ def _refuse_schema(provider: Provider, call: Call, schema: str) -> None:
             hint=f"{did_you_mean(schema, ('native', 'common'))}the schemas are: native, common",
         )
     if schema == "common" and call.common is None:
-        raise UsageError(f"{provider.name} {_full_name(call)} returns no calls: --schema common does not apply")
+        raise UsageError(
+            f"{provider.name} {_full_name(call)} returns no calls: --schema common does not apply",
+            hint="use --schema native",
+        )
 
 
 def _describe_columns(provider: Provider, call: Call, schema: str) -> list[list[Any]]:

@@ -229,7 +229,7 @@ def login(
         raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
     if paste and no_browser:
         raise UsageError("--paste opens no browser anyway", hint="leave --no-browser out")
-    seconds = windows.duration(wait).total_seconds()
+    seconds = windows.duration(wait, "--wait").total_seconds()
     profile = _find_for_login(opened, name, given)
     options = LoginOptions(paste, no_browser, port, redirect_uri, seconds)
     put(opened, sign_in(opened, load(profile.provider), profile, options))

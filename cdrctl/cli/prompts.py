@@ -100,7 +100,7 @@ def confirm(opened: Session, what: str, *, default: bool) -> bool:
     """
     usual = "yes" if default else "no"
     while (answer := ask(opened, f"{what} [{usual}]", default=usual).lower()) not in YES | NO:
-        reject(opened, UsageError("answer yes or no"))
+        reject(opened, UsageError("that is neither yes nor no", hint="answer yes or no"))
     return answer in YES
 
 

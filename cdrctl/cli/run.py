@@ -155,7 +155,7 @@ def _duration(max_wait: str | None) -> timedelta | None:
         return None
     from cdrctl import windows
 
-    return windows.duration(max_wait)
+    return windows.duration(max_wait, "--max-wait")
 
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:

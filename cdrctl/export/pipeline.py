@@ -47,7 +47,9 @@ def schema_of(provider: Provider, call: Call, profile: str, request: ExportReque
     if request.schema == "native":
         schema = native(call.columns, fields, warn, call.expected)
     elif call.common is None:
-        raise UsageError(f"{provider.name} {call.name} returns no calls: --schema common does not apply")
+        raise UsageError(
+            f"{provider.name} {call.name} returns no calls: --schema common does not apply", hint="use --schema native"
+        )
     else:
         names = {"provider": provider.name, "profile": profile}
         schema = common(call.columns, call.common, fields, warn, **names, known=call.expected)

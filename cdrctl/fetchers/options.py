@@ -24,7 +24,7 @@ def call_options(call: Call, given: Mapping[str, Any], lines_of: Lines) -> dict[
     for option in call.options:
         value = given.get(option.name)
         if option.kind == "duration" and isinstance(value, str):
-            value = windows.duration(value)
+            value = windows.duration(value, "--" + option.name.replace("_", "-"))
         elif option.kind == "file":
             value = lines_of(str(value))
         elif option.repeat:

@@ -234,7 +234,9 @@ def _boolean(profile: Profile, key: str, level: Mapping[str, Any], where: str) -
     if isinstance(value, str):
         value = _BOOLEANS.get(value.strip().lower())
     if not isinstance(value, bool):
-        raise ConfigurationError(f"profile {profile.name}: {key} in {where} must be true or false")
+        raise ConfigurationError(
+            f"profile {profile.name}: {key} in {where} must be true or false", hint=f"write {key} = true"
+        )
     return value
 
 
@@ -246,7 +248,7 @@ def _refuse_several_lines(value: object, about: str) -> None:
     if not isinstance(value, str):
         return  # the model refuses it
     if not value.strip():
-        raise ConfigurationError(f"{about} is empty")
+        raise ConfigurationError(f"{about} is empty", hint="give it a value, or remove it")
     if re.search(r"[\r\n\0]", value):
         raise ConfigurationError(
             f"{about} gives more than one line",

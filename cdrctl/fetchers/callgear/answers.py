@@ -18,7 +18,7 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers.callgear.jsonrpc import error_in
 from cdrctl.fetchers.callgear.settings import TITLE
-from cdrctl.http import Answer, RetryPolicy, beginning, error_of
+from cdrctl.http import REFUSED_HINT, Answer, RetryPolicy, beginning, error_of
 
 BUSY = RetryPolicy().busy
 _BROKEN_OFF = frozenset({408, 425})
@@ -173,7 +173,7 @@ def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
         case -32001 | -32003 | -32008 | -32009:
             return sign_in_error(word, words, params)
         case _:
-            return ProviderError(f"{TITLE} refused the request", said=words or None)
+            return ProviderError(f"{TITLE} refused the request", said=words or None, hint=REFUSED_HINT)
 
 
 def _unknown(words: str, data: Mapping[str, Any]) -> UnknownParameterError:

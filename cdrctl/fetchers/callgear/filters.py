@@ -109,7 +109,8 @@ def _check_value(found: Field, operator: str, value: Any) -> None:
         fits = isinstance(one, _TYPES.get(found.wire, str)) and (found.wire == "boolean" or not isinstance(one, bool))
         if not (one is None or fits or operator == "jsquery"):
             raise UsageError(
-                f"--filter: {json.dumps(one)[:60]} is not a value of {found.name}, which is a {found.wire}"
+                f"--filter: {json.dumps(one)[:60]} is not a value of {found.name}, which is a {found.wire}",
+                hint="write numbers, true and false without quotes, and everything else in quotes",
             )
 
 

@@ -117,7 +117,10 @@ def _total(values: list[Any]) -> str | int | None:
     try:
         return format(sum((Decimal(read_decimal(value)) for value in given), Decimal(0)), "f")
     except (ValueError, ArithmeticError):
-        raise ProviderError(f"{TITLE} sent an unknown response: a cost is not a number") from None
+        raise ProviderError(
+            f"{TITLE} sent an unknown response: a cost is not a number",
+            hint="the API may have changed: update cdrctl, or report it",
+        ) from None
 
 
 def _joined(page: Page, day: Window, costs: Costs) -> Page:

@@ -146,7 +146,9 @@ def report_of(
     account, options = account or Account(query.client, query.settings), query.options
     size = options["page_size"]
     if not 1 <= size <= LARGEST_PAGE:
-        raise UsageError(f"--page-size {size} is not a number from 1 to {LARGEST_PAGE}")
+        raise UsageError(
+            f"--page-size {size} is not a number from 1 to {LARGEST_PAGE}", hint="leave it out for the usual size"
+        )
     known = fields
     tree = filter_tree(known, options["filter"])
     chosen = set(query.fields or ())

@@ -117,7 +117,7 @@ def _refusal(status: int, url: str, words: str | None) -> CdrctlError | None:
 def _not_found(url: str, words: str | None) -> CdrctlError | None:
     """Return the error of a 404 in which Crossbar says what is missing, or None."""
     if re.search("faulty_request|utc_offset", words or ""):
-        return ProviderError(f"{TITLE} refused a parameter")
+        return ProviderError(f"{TITLE} refused a parameter", hint="correct --page-size or --utc-offset")
     if not re.search("supplied id|bad.identifier", words or ""):
         return None
     if re.search("/cdrs(/interaction)?$", url):

@@ -82,7 +82,10 @@ def _descendants(client: Client, account: str) -> Iterator[str]:
     for answer in _pages_of(client, f"/accounts/{path_segment(account)}/descendants"):
         for row in records_in(answer):
             if not isinstance(row.get("id"), str) or not row["id"].strip(" ."):
-                raise ProviderError(f"{TITLE} sent an unknown response: a descendant has no id")
+                raise ProviderError(
+                    f"{TITLE} sent an unknown response: a descendant has no id",
+                    hint="the API may have changed: update cdrctl, or report it",
+                )
             yield row["id"]
 
 

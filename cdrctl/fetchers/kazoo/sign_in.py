@@ -36,7 +36,8 @@ def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) 
         return _token(token)
     if answer.status not in {400, 401, 403, 404}:
         raise error_for(answer) or ProviderError(
-            f"{TITLE} sent an unknown response to the sign-in: it has no auth_token"
+            f"{TITLE} sent an unknown response to the sign-in: it has no auth_token",
+            hint="check base_url; it should end in /v2",
         )
     details = body.get("data")
     if isinstance(details, dict) and "multi_factor_request" in details:

@@ -139,7 +139,7 @@ def path_segment(text: str) -> str:
         UsageError: It is empty, or has only dots, which would lead to another path.
     """
     if not text.strip(" ."):
-        raise UsageError(f"{text!r} is not an id")
+        raise UsageError(f"{text!r} is not an id", hint="find the id in the records of `cdrctl kazoo cdrs`")
     return quote(text, safe="", errors="surrogatepass")
 
 

@@ -35,7 +35,7 @@ def cron(text: str) -> str:
     values = [_cron_values(text, written, *rule) for written, rule in zip(fields, _CRON, strict=True)]
     days, months = values[2], values[3]
     if fields[4] == "*" and not any(min(days) <= _LONGEST_MONTHS[month - 1] for month in months):
-        raise UsageError(f"--cron {text!r} names a day that does not exist")
+        raise UsageError(f"--cron {text!r} names a day that does not exist", hint="correct the day or the month")
     return " ".join(fields)
 
 

@@ -131,7 +131,10 @@ def _cost(legs: Sequence[Record]) -> Record:
     try:
         total = format(sum((Decimal(read_decimal(cost)) for cost in costs), Decimal(0)), "f") if costs else None
     except (ValueError, ArithmeticError):
-        raise ProviderError(f"{TITLE} sent an unknown response: a cost is not a number") from None
+        raise ProviderError(
+            f"{TITLE} sent an unknown response: a cost is not a number",
+            hint="the API may have changed: update cdrctl, or report it",
+        ) from None
     return {"cost": total, "billed_account": accounts[0] if accounts else None}
 
 
@@ -143,7 +146,9 @@ def _detail(client: Client, path: str, key: str, tries: int | None = None) -> li
     legs = body.get("items") if isinstance(body, dict) else None
     found = check_records([legs] if isinstance(legs, dict) else legs, "items", TITLE)
     if not found:
-        raise ProviderError(f"{TITLE} has no such record: {key}", status=404)
+        raise ProviderError(
+            f"{TITLE} has no such record: {key}", hint="find the id in the column id of the listing", status=404
+        )
     return found
 
 

@@ -165,7 +165,10 @@ def run_for(query: Query[PortsipSettings], path: str) -> Run:
     """Return the listing with the user's filter, search and page size."""
     options = query.options
     if not 1 <= options["page_size"] <= LARGEST_PAGE:
-        raise UsageError(f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}")
+        raise UsageError(
+            f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}",
+            hint="leave it out for the usual size",
+        )
     filters = [text.strip() for text in options["filter"]]
     for text in filters:
         _check_brackets(text)

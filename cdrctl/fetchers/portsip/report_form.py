@@ -75,7 +75,7 @@ def new_report(options: Mapping[str, Any], now: datetime) -> Record:
         raise UsageError("a report needs a --type", hint=f"the types are: {', '.join(FILTERS)}")
     kind = one_of("--type", options["type"], FILTERS)
     if not options["email"]:
-        raise UsageError("a report needs an --email: the PBX mails the file there when it is finished")
+        raise UsageError("a report needs an --email", hint="the PBX mails the file there when it is finished")
     dates = options["started_at"] or options["ended_at"]
     plain = plain_parts({**options, "range": options["range"] or ("CUSTOM" if dates else "")}, now)
     if "range" not in plain:
@@ -91,11 +91,14 @@ def plain_parts(options: Mapping[str, Any], now: datetime) -> Record:
     if options["name"]:
         body["name"] = options["name"].strip()
         if not body["name"]:
-            raise UsageError("--name is empty")
+            raise UsageError("--name is empty", hint="leave it out for a name that is unique")
     if options["email"]:
         body["email"] = options["email"].strip()
         if len(body["email"]) > 128 or not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", body["email"]):
-            raise UsageError(f"--email {body['email'][:64]!r} is not an e-mail address of up to 128 characters")
+            raise UsageError(
+                f"--email {body['email'][:64]!r} is not an e-mail address of up to 128 characters",
+                hint="write it as name@example.com",
+            )
     if options["file_format"]:
         body["format"] = one_of("--file-format", options["file_format"], FORMATS)
     if options["range"]:
@@ -126,7 +129,10 @@ def check_range(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise UsageError("--range CUSTOM needs --started-at and --ended-at", hint="such as 2026-11-18T00:00:00Z")
     with suppress(ValueError):
         if iso_instant(whole["started_at"]) >= iso_instant(whole["ended_at"]):
-            raise UsageError(f"the report ends ({whole['ended_at']}) before it begins ({whole['started_at']})")
+            raise UsageError(
+                f"the report ends ({whole['ended_at']}) before it begins ({whole['started_at']})",
+                hint="swap --started-at and --ended-at, or correct one",
+            )
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
@@ -213,7 +219,7 @@ def given_fields(kind: str, given: Sequence[str]) -> Record:
         if FILTERS[kind].get(name) in ("names", "numbers"):
             found[name] = [*found.get(name, []), *(part.strip() for part in value.split(","))]
         elif name in found:
-            raise UsageError(f"--filter {name} is given twice")
+            raise UsageError(f"--filter {name} is given twice", hint="give it once")
         else:
             found[name] = value
     return found
@@ -276,7 +282,9 @@ def _check_seconds(found: Record) -> None:
             hint="for example --filter duration_from=10 --filter duration_to=60, in seconds",
         )
     if shortest is not None and longest is not None and shortest > longest:
-        raise UsageError(f"--filter duration_from={shortest} is more than duration_to={longest}")
+        raise UsageError(
+            f"--filter duration_from={shortest} is more than duration_to={longest}", hint="swap the two, or correct one"
+        )
     enable = f"enable_{_EXCLUDE}"
     if _EXCLUDE in found:
         found.setdefault(enable, True)

@@ -80,7 +80,9 @@ def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     body = new_report({**options, "name": options["name"] or unique}, now)
     name, known = body["name"], set[str]()
     if options["wait"] and options["cron"]:
-        raise UsageError("--wait cannot be combined with --cron: it waits for a report that runs now")
+        raise UsageError(
+            "--wait cannot be combined with --cron: it waits for a report that runs now", hint="leave one of them out"
+        )
     if options["wait"] and options["name"]:
         known = _existing_reports(client, name, body["type"])
     key = _create(client, body)

@@ -14,7 +14,7 @@ from cdrctl.http import Client
 def path_segment(text: str) -> str:
     """Return an id as a segment of a path. Dots alone are refused, because they would lead to another path."""
     if not text.strip(" ."):
-        raise UsageError(f"{text!r} is not an id")
+        raise UsageError(f"{text!r} is not an id", hint="find the id in the column id of the listing")
     return quote(text, safe="", errors="surrogatepass")
 
 

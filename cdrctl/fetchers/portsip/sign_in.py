@@ -12,7 +12,7 @@ from typing import Any
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError
 from cdrctl.fetchers.portsip.answers import error_for
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
-from cdrctl.http import MASK, Answer, Request, Token, said
+from cdrctl.http import MASK, REFUSED_HINT, Answer, Request, Token, said
 from cdrctl.records.readers import read_integer
 
 CLIENT_ID = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a"
@@ -134,7 +134,9 @@ def _session(answer: Answer, way: str, now: datetime, refresh_token: str | None)
 
 def _not_accepted(settings: PortsipSettings, answer: Answer) -> CdrctlError:
     if answer.status not in {400, 401, 403, 422}:
-        return error_for(answer) or ProviderError(f"{TITLE} refused the sign-in (HTTP {answer.status})")
+        return error_for(answer) or ProviderError(
+            f"{TITLE} refused the sign-in (HTTP {answer.status})", hint=REFUSED_HINT
+        )
     of = f"of domain {settings.domain}" if settings.domain else "without a domain"
     return SignInError(
         f"{TITLE} does not accept user {settings.username} {of}",

@@ -273,7 +273,10 @@ class Run:
 
     def __init__(self, settings: WebexSettings, size: int) -> None:
         if not 1 <= size <= LARGEST_PAGE:
-            raise UsageError(f"--page-size {size} is not a number from {SMALLEST_PAGE} to {LARGEST_PAGE}")
+            raise UsageError(
+                f"--page-size {size} is not a number from {SMALLEST_PAGE} to {LARGEST_PAGE}",
+                hint="leave it out for the usual size",
+            )
         self.url = settings.base_url.rstrip("/")
         self.size = size
         self._may_move = in_domain(settings.base_url)

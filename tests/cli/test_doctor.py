@@ -171,7 +171,7 @@ def test_settings_are_checked_before_secrets_are_read(checkup: Checkup, tmp_path
     [
         ({"access_token_command": "exit 3"}, "access_token_command", "run it again with -v"),
         ({"access_token_command": "no-such-program"}, "ended with exit code 127", "is the program installed"),
-        ({"access_token_file": "none"}, "cannot be read", "cdrctl profile show acme shows it"),
+        ({"access_token_file": "none"}, "cannot be read", "correct the path"),
         ({"access_token_keyring": True}, "access_token_keyring", "keyring"),
     ],
 )

@@ -15,7 +15,7 @@ import duckdb
 import openpyxl
 import pytest
 from msgspec.structs import replace
-from pyarrow import parquet
+from pyarrow import ArrowInvalid, parquet
 
 from cdrctl.errors import UsageError
 from cdrctl.records.batches import RowBatch
@@ -146,8 +146,11 @@ def test_an_error_of_the_pages_is_raised_and_leaves_no_valid_file(name: str, aft
         write(name, pages(), tmp_path)
     path = tmp_path / f"calls.{name}"
     match name:
-        case "parquet" | "xlsx":
+        case "xlsx":
             assert path.read_bytes() == b""
+        case "parquet":
+            with pytest.raises(ArrowInvalid):
+                parquet.read_table(path)
         case "sqlite":
             with sqlite3.connect(path) as database:
                 assert database.execute("SELECT * FROM sqlite_master").fetchall() == []

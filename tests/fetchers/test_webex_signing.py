@@ -225,6 +225,7 @@ def test_refused_renewed_token_ends_the_run() -> None:
     error = webex.fails()
     assert error.exit_code == 4
     assert "ROUTER_" in words(error)
+    assert "sign in again: cdrctl profile login NAME" in (error.hint or "")
     assert [request.method for request in webex.requests] == ["POST", "GET", "POST", "GET"]
 
 

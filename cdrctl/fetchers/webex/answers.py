@@ -77,7 +77,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
             return SignInError(
                 f"{TITLE} does not accept the token",
                 said=words,
-                hint="get a new access token, or set client_id, client_secret and refresh_token to have it renewed",
+                hint="get a new access token; if the profile renews it, sign in again: cdrctl profile login NAME",
                 status=401,
             )
         case 403:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, array_of, key_columns
 from cdrctl.records.events import Record, pick
+from cdrctl.records.shapes import LISTS, TEXTS
 
 _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
@@ -47,7 +48,7 @@ def _contents_of_batch(batch: RecordBatch) -> Sequence[int]:
     if batch.raws is not None:
         return [hash(bytes(raw)) for raw in batch.raws]
     columns = [
-        column if key in batch.texts else _hashable_values(column, batch.kinds_of(key))
+        column if key in batch.texts else _hashable_column(batch, key)
         for key, column in batch.columns.items()
         if key not in batch.unknown
     ]
@@ -65,11 +66,16 @@ def _contents_of_raws(batch: RecordBatch, keys: Sequence[str]) -> Sequence[int]:
     return found
 
 
+def _hashable_column(batch: RecordBatch, key: str) -> Sequence[Any]:
+    kinds = batch.kinds_of(key)
+    return batch.texts_of(key) if kinds <= TEXTS else _hashable_values(batch.columns[key], kinds)
+
+
 def _hashable_values(column: Sequence[Any], kinds: frozenset[type]) -> Sequence[Any]:
     """Return values that can be hashed. Whether a missing field is an empty text or None depends on the batch."""
-    if kinds <= _CONTAINERS_OR_NONE:
+    if kinds <= LISTS:
         with suppress(ValueError):  # from an `Unreadable`
-            return ["" if value is None else marshal.dumps(value, _VERSION) for value in column]
+            return [marshal.dumps(value, _VERSION) if value else _EMPTY[type(value)] for value in column]
     if not _CONTAINERS.isdisjoint(kinds):
         return ["" if value is None else _hashable(value) for value in column]
     return ["" if value is None else value for value in column] if None.__class__ in kinds else column
@@ -128,7 +134,7 @@ def _content_of(record: Record, keys: Sequence[str], known: frozenset[str]) -> i
 
 
 _CONTAINERS = {list, dict}
-_CONTAINERS_OR_NONE = {list, dict, type(None)}
+_EMPTY = {list: marshal.dumps([], _VERSION), dict: marshal.dumps({}, _VERSION), type(None): ""}
 
 
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:

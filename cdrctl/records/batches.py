@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import pydantic_core
 from msgspec import Struct
@@ -25,6 +25,8 @@ Columns = Mapping[str, Sequence[Any]]
 
 Contents = tuple[Sequence[str], Sequence[int]]
 """The keys of columns, and the fingerprint of each record by them."""
+
+_TEXT: frozenset[type] = frozenset({str})
 
 ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
 """The value in a batch of a field that the record lacks."""
@@ -95,7 +97,7 @@ class RecordBatch(Sequence[Record]):
         length: How many records.
         raws: The JSON text of each record, if it is needed.
         decode: Decodes an array of raw records to a batch of all columns or, where that is not possible, to records.
-        kinds: The types of the values of columns that are not text, as far as they are known.
+        kinds: The types that the values of columns may have that are not text, as far as they are known.
 
     Attributes:
         sent: The list as it was sent, if the batch is a whole page of raw records and its decoder keeps digests.
@@ -106,6 +108,7 @@ class RecordBatch(Sequence[Record]):
         "_context",
         "_identities",
         "_starts",
+        "_texts",
         "columns",
         "decode",
         "key_fields",
@@ -140,6 +143,7 @@ class RecordBatch(Sequence[Record]):
         self.decode = decode
         self.kinds: dict[str, frozenset[type]] = {**(kinds or {})}
         self._contents: Contents | None = None
+        self._texts: dict[str, Sequence[str]] = {}
         self.sent: SentList | None = None
 
     def __len__(self) -> int:
@@ -190,10 +194,19 @@ class RecordBatch(Sequence[Record]):
         return self._contents[1] if self._contents is not None and self._contents[0] == keys else None
 
     def kinds_of(self, key: str) -> frozenset[type]:
-        """Return the types of the values of a column."""
+        """Return the types that the values of a column may have."""
+        if key in self.texts:
+            return _TEXT
         found = self.kinds.get(key)
         if found is None:
             found = self.kinds[key] = frozenset(map(type, self.columns[key]))
+        return found
+
+    def texts_of(self, key: str) -> Sequence[str]:
+        """Return a column whose values are texts and None, with the empty text in place of None."""
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = without_null(self.columns[key])
         return found
 
     def fits(self, other: RecordBatch) -> bool:
@@ -211,8 +224,13 @@ class RecordBatch(Sequence[Record]):
         parts = [self, *others]
         columns = {key: [*chain.from_iterable([part.columns[key] for part in parts])] for key in self.columns}
         raws = None if self.raws is None else [raw for part in parts for raw in part.raws or ()]
+        kinds = {
+            key: frozenset().union(*(part.kinds[key] for part in parts))
+            for key in self.kinds
+            if all(key in part.kinds for part in parts)
+        }
         joined = RecordBatch(
-            self.key_fields, columns, self.texts, self.unknown, sum(map(len, parts)), raws, self.decode
+            self.key_fields, columns, self.texts, self.unknown, sum(map(len, parts)), raws, self.decode, kinds
         )
         starts, contexts, identities = zip(*(part.known() for part in parts), strict=True)
         if None not in starts and all(context == self._context for context in contexts):
@@ -345,12 +363,18 @@ def array_of(records: Sequence[Record]) -> bytes:
     return b"[%b]" % b",".join((records.raws if isinstance(records, RecordBatch) else None) or ())
 
 
+def without_null(texts: Sequence[str | None]) -> Sequence[str]:
+    """Return texts with empty ones in place of None: most columns of a page are full, or empty."""
+    if all(texts):
+        return cast("Sequence[str]", texts)
+    return [text or "" for text in texts] if any(texts) else [""] * len(texts)
+
+
 def or_none(texts: Sequence[str]) -> Sequence[Value]:
     """Return texts with None in place of empty ones: most columns of a page are full, or empty."""
-    empty = texts.count("")
-    if empty in {0, len(texts)}:
-        return [None] * len(texts) if empty else texts
-    return [text or None for text in texts]
+    if all(texts):
+        return texts
+    return [text or None for text in texts] if any(texts) else [None] * len(texts)
 
 
 class RowBatch(Sequence[Row]):

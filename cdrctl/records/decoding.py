@@ -18,13 +18,13 @@ from typing import Any
 
 import msgspec
 import pydantic_core
-from msgspec import Struct
 
 from cdrctl.damage import shallow
 from cdrctl.records.arrays import KnownLists, LaterColumns, LaterTexts, SentList, digest_of
-from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, decode_plainly
-from cdrctl.records.columns import Column, is_text, keys_of
+from cdrctl.records.batches import BatchedPage, KeyFields, RecordBatch, decode_plainly
+from cdrctl.records.columns import Column, keys_of
 from cdrctl.records.events import Record
+from cdrctl.records.shapes import MOST_REFITS, Shape, decoder, expected_shape, given_up, refitted
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
@@ -32,9 +32,12 @@ _OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 
 _BETWEEN = re.compile(rb"\}\s*,(?=\s*\{)")
 _FIRST_KEY = re.compile(rb'\s*\[\s*\{\s*("[\w .-]{1,100}")')
-_END = re.compile(rb"\]\s*\}\s*\Z")
-_TAIL = 20
-"""Bytes at the end of a body that contain its last brackets."""
+_EDGE = 4096
+"""Bytes at the beginning and the end of a body that usually contain everything but its records."""
+_PLACE = b"[727300027372]"
+"""Replaces the records while the rest of a body is decoded."""
+_BEGINNING = 20
+"""Bytes by which a part of a body is searched for."""
 
 LARGE = 1024 * 1024
 """Bytes of records from which a page is decoded in batches."""
@@ -53,25 +56,6 @@ to the system after each."""
 
 _CHUNK = 16_384
 """Bytes that are decoded to text at once: the system reclaims larger blocks of memory less readily."""
-
-MOST_REFITS = 8
-"""How often the fields of the records may change before batches are given up."""
-
-
-class _Shape(Struct, frozen=True):
-    """The fields of the records seen so far.
-
-    Args:
-        texts: The keys that have held nothing but text.
-        unknown: The keys that no column has.
-        decode: Decodes an array of records to one struct for each.
-        refits: How often the shape had to be changed.
-    """
-
-    texts: frozenset[str]
-    unknown: tuple[str, ...]
-    decode: Callable[[Any], list[Any]]
-    refits: int = 0
 
 
 class BatchDecoder:
@@ -108,15 +92,10 @@ class BatchDecoder:
         self._large = large
         self._few = few
         self._known_lists = known if raw else None
-        plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
         self._marked = tuple(dict.fromkeys((marks.identity, marks.start, *marks.others)))
-        self._known = keys_of(columns)
-        self._folded = {name.casefold() for name in self._known}
         ids = frozenset({marks.identity})
-        self._numbers = ids if marks.numbered else frozenset[str]()
-        self._decode_marks = _decoder(self._marked, ids, self._numbers)
-        texts = (frozenset(name for name, column in plain.items() if is_text(column)) | ids) - self._numbers
-        self._shape = _Shape(texts, (), _decoder(self._known, texts, self._numbers, ()))
+        self._decode_marks = decoder(self._marked, ids, ids if marks.numbered else frozenset())
+        self._shape = expected_shape(columns, keys_of(columns), marks.identity, numbered=marks.numbered)
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
         """Return a decoded body whose records, found under the path, are a batch or a batched page; or None.
@@ -126,7 +105,9 @@ class BatchDecoder:
         if self._shape.refits > MOST_REFITS and not self._raw:  # raw records are cut by a parser, whatever their fields
             return None
         try:
-            return self._decode(memoryview(body), path, body)
+            with suppress(msgspec.DecodeError):  # the records end elsewhere, or there are several lists
+                return self._apart(body, path)
+            return _decoded(memoryview(body), path, lambda array: self._records(_writable(array, body)))
         except _NO_BATCH:
             return None
 
@@ -142,31 +123,27 @@ class BatchDecoder:
         records: Sequence[Record] = decode_plainly(array)
         return records
 
-    def _decode(self, raw: memoryview, path: Sequence[str], body: bytearray) -> Any:
-        """Return a decoded body, or a part of one, with its records as a batch or a batched page."""
-        if not path:
-            return self._records(_writable(raw, body))
-        if len(path) == 1:
-            only = self._only_records(raw, path[0])
-            if only is not None:
-                return {path[0]: only}
-        envelope = _ENVELOPE.decode(raw)
-        (key,) = (name for name in envelope if name.casefold() == path[0].casefold())  # in any letter case, but once
-        records = self._decode(memoryview(envelope[key]), path[1:], body)
-        return {
-            name: records if name == key else pydantic_core.from_json(bytes(value)) for name, value in envelope.items()
-        }
+    def _apart(self, body: bytearray, path: Sequence[str]) -> Any:
+        """Return a decoded body, of which the records and the rest are decoded apart, each only once.
 
-    def _only_records(self, raw: memoryview, key: str) -> RecordBatch | BatchedPage | None:
-        """Return the records of a body that has no other keys, or None; the body is not decoded as a whole."""
-        start = re.match(rb'\s*\{\s*"%s"\s*:\s*(?=\[)' % re.escape(key.encode()), raw)
-        tail = max(0, len(raw) - _TAIL)
-        end = _END.search(raw, tail)
-        if start is None or end is None:
-            return None
-        with suppress(msgspec.DecodeError):  # the body has other keys
-            return self._records(raw[start.end() : end.start() + 1])
-        return None
+        The records are taken to end with the last bracket. If they are a JSON array, and the rest is JSON with an array
+        in the same place, the whole is JSON, too.
+
+        Raises:
+            DecodeError: The body must be decoded as a whole.
+        """
+        start = _before_list(path[-1]).search(body, 0, _EDGE) if path else None
+        end = body.rfind(b"]", max(0, len(body) - _EDGE)) + 1
+        if start is None or end <= start.end():
+            raise msgspec.DecodeError
+        array = memoryview(body)[start.end() : end]
+
+        def records(place: memoryview) -> Any:
+            if place != _PLACE:
+                raise msgspec.DecodeError
+            return self._records(array)
+
+        return _decoded(memoryview(body[: start.end()] + _PLACE + body[end:]), path, records)
 
     def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
         if self._known_lists is None:
@@ -258,10 +235,13 @@ class BatchDecoder:
         except msgspec.ValidationError:
             shape = self._shape = self._refit(shape, array)
             structs = shape.decode(array)
-        columns = self._columns((*self._known, *shape.unknown), structs)
-        kinds = {key: frozenset(map(type, values)) for key, values in columns.items() if key not in shape.texts}
+        columns = self._columns((*shape.known, *shape.unknown), structs)
+        kinds = {**shape.kinds}
+        for key, values in columns.items():
+            if key not in kinds and key not in shape.texts:
+                kinds[key] = frozenset(map(type, values))
         for key, found in kinds.items():
-            if not _CONTAINERS.isdisjoint(found) and not shallow([*columns[key]]):
+            if not _CONTAINERS.isdisjoint(found) and not shallow([*filter(None, columns[key])]):
                 raise ValueError("nested too deeply to be written")
         return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs), kinds=kinds)
 
@@ -275,47 +255,13 @@ class BatchDecoder:
             raise ValueError("a record without an id")
         return columns
 
-    def _refit(self, shape: _Shape, array: memoryview | bytes) -> _Shape:
-        """Return a shape that fits these records too: with their unknown fields, and values that are not text."""
+    def _refit(self, shape: Shape, array: memoryview | bytes) -> Shape:
+        """Return a shape that fits these records too: with their unknown fields, and with the types of their values."""
         records = _OBJECTS.decode(array)
         if shape.refits >= MOST_REFITS:
-            self._shape = _Shape(shape.texts, shape.unknown, shape.decode, MOST_REFITS + 1)
+            self._shape = given_up(shape)
             raise ValueError("the fields change too often")
-        texts, unknown = set(shape.texts), [*shape.unknown]
-        for record in records:
-            for key, value in record.items():
-                if key in texts:
-                    if type(value) is not str and key != self._marks.identity:
-                        texts.remove(key)
-                elif key not in self._known and key not in unknown:
-                    if key.casefold() in self._folded:  # the key of a column in another letter case
-                        raise ValueError(key)
-                    unknown.append(key)
-        decode = _decoder(self._known, frozenset(texts), self._numbers, tuple(unknown))
-        more = len(unknown) > len(shape.unknown)  # a column can stop being text only once
-        return _Shape(frozenset(texts), tuple(unknown), decode, shape.refits + more)
-
-
-@lru_cache(maxsize=64)
-def _decoder(
-    known: tuple[str, ...], texts: frozenset[str], numbers: frozenset[str], unknown: tuple[str, ...] | None = None
-) -> Callable[[Any], list[Any]]:
-    """Return a decoder of an array of records; other fields raise an error, or are skipped if `unknown` is None.
-
-    Profiles of one provider share it: each decoder is a class, which costs a millisecond and some 30 kB.
-
-    Args:
-        known: The keys of the columns.
-        texts: Those that hold nothing but text.
-        numbers: Those that hold text or integers.
-        unknown: Keys that no column has.
-    """
-    types: dict[str, tuple[Any, Any]] = {**dict.fromkeys(texts, (str, "")), **dict.fromkeys(numbers, (int | str, ""))}
-    fields: list[Any] = [(f"f{at}", *types.get(key, (Any, None))) for at, key in enumerate(known)]
-    fields += [(f"g{at}", Any, ABSENT) for at in range(len(unknown or ()))]
-    names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
-    record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)
-    return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
+        return refitted(shape, records, self._marks.identity)
 
 
 def _between(array: memoryview) -> re.Pattern[bytes]:
@@ -327,12 +273,31 @@ def _between(array: memoryview) -> re.Pattern[bytes]:
     return re.compile(rb"\}\s*,(?=\s*\{\s*%b)" % re.escape(first[1])) if first is not None else _BETWEEN
 
 
+@lru_cache(maxsize=16)
+def _before_list(key: str) -> re.Pattern[bytes]:
+    """Return a pattern of a key whose value is a list."""
+    return re.compile(rb'"%b"\s*:\s*(?=\[)' % re.escape(key.encode()), re.IGNORECASE)
+
+
+def _decoded(raw: memoryview, path: Sequence[str], records_of: Callable[[memoryview], Any]) -> Any:
+    """Return a decoded body, or a part of one, with the result of a function of its records in place of them."""
+    if not path:
+        return records_of(raw)
+    envelope = _ENVELOPE.decode(raw)
+    found = [name for name in envelope if name.casefold() == path[0].casefold()]  # in any letter case, but once
+    if len(found) != 1:
+        raise msgspec.DecodeError
+    [key] = found
+    records = _decoded(memoryview(envelope[key]), path[1:], records_of)
+    return {name: records if name == key else pydantic_core.from_json(bytes(value)) for name, value in envelope.items()}
+
+
 def _writable(part: memoryview, body: bytearray) -> memoryview:
     """Return a part of a body where it can be written to, or the part itself if it is not found at once.
 
     A large page is cut where it is, without a copy.
     """
-    at = body.find(bytes(part[:_TAIL])) if part.readonly else -1
+    at = body.find(bytes(part[:_BEGINNING])) if part.readonly else -1
     return memoryview(body)[at : at + len(part)] if at >= 0 and body.startswith(part, at) else part
 
 

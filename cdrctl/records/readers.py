@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
+
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records import instants
 from cdrctl.records.events import Value
@@ -171,6 +173,12 @@ def digits_as_integers(raw: Sequence[str]) -> Sequence[int] | None:
     if not joined.isdigit() or not joined.isascii() or "" in raw or len(max(raw, key=len)) > 18:
         return None
     return [*map(int, raw)]
+
+
+def scalar_texts(values: Sequence[int | bool | None]) -> Sequence[str]:
+    """Return integers as digits, booleans as `true` or `false`, and None as the empty text."""
+    encoded = msgspec.json.encode(values).decode()  # several times as fast as `str` of each
+    return encoded[1:-1].replace("null", "").split(",") if values else []
 
 
 def are_decimals(raw: Sequence[str]) -> bool:

@@ -14,7 +14,8 @@ from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
 from cdrctl.records.columns import EXTRA, READ_AS_TEXT, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
 from cdrctl.records.events import Page, Record, Row, Value
-from cdrctl.records.readers import are_decimals, canonical_instants, digits_as_integers, read_text
+from cdrctl.records.readers import are_decimals, canonical_instants, digits_as_integers, read_text, scalar_texts
+from cdrctl.records.shapes import BOOLEANS, INTEGERS, LISTS, NUMBERS, TEXTS
 
 _PLANS_CACHED = 256
 
@@ -290,16 +291,16 @@ class _ParsedTexts(dict[str, Value]):
 _TEXTS_CACHED = 4096
 
 _NOTHING: frozenset[type] = frozenset()
-_TEXTS = frozenset({str, type(None)})
-_INTEGERS = frozenset({int, type(None)})
-_SCALARS = _INTEGERS | {bool, float}
+_WHOLE = INTEGERS | BOOLEANS
+_SCALARS = NUMBERS | BOOLEANS
 _TYPED: Mapping[str, frozenset[type]] = {
-    "integer": _INTEGERS,
-    "seconds": _INTEGERS,
-    "boolean": frozenset({bool, type(None)}),
-    "list": frozenset({list, dict, type(None)}),
+    "integer": INTEGERS,
+    "seconds": INTEGERS,
+    "boolean": BOOLEANS,
+    "list": LISTS,
 }
 """The types, by kind of column, whose values stay as they came."""
+_DECIMALS = frozenset({"decimal", "money"})
 
 
 def read_texts_of(column: Column, texts: Sequence[str], context: Mapping[str, str]) -> Sequence[Value] | None:
@@ -341,11 +342,11 @@ def _batch_rows(
         if is_text(column) and column.key in batch.texts:
             return _without(raw, column.null_words), True
         kinds = batch.kinds_of(column.key)
-        keeps_typed = column.keeps_typed or (column.read is None and column.read_in is None)
-        if keeps_typed and kinds <= _TYPED.get(column.kind, _NOTHING):
+        plain = column.read is None and column.read_in is None
+        if (plain or column.keeps_typed) and kinds <= _TYPED.get(column.kind, _NOTHING):
             return raw, False
-        if kinds <= _TEXTS:
-            texts = _without([value or "" for value in raw] if None.__class__ in kinds else raw, column.null_words)
+        if kinds <= TEXTS:
+            texts = _without(batch.texts_of(column.key), column.null_words)
             found = read_texts_of(column, texts, context)
             if found is not None:
                 return found, column.kind in READ_AS_TEXT
@@ -353,8 +354,8 @@ def _batch_rows(
                 if at not in caches:
                     caches[at] = _ParsedTexts(lambda value: one(at, value, {}))
                 return list(map(caches[at].__getitem__, texts)), False
-        elif is_text(column) and kinds <= _INTEGERS:
-            return ["" if value is None else str(value) for value in raw], True
+        elif kinds <= _WHOLE and (is_text(column) or (plain and kinds <= INTEGERS and column.kind in _DECIMALS)):
+            return scalar_texts(raw), True
         elif column.read_in is None and kinds <= _SCALARS:
             texts = list(map(repr, raw))
             values = {text: one(at, value, {}) for text, value in dict(zip(texts, raw, strict=True)).items()}

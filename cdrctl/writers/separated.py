@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cdrctl.records.batches import RowBatch
+from cdrctl.records.batches import RowBatch, without_null
+from cdrctl.records.readers import scalar_texts
+from cdrctl.records.shapes import BOOLEANS, INTEGERS, LISTS, TEXTS
 from cdrctl.writers.values import columns_of, text_of, utf8
 
 if TYPE_CHECKING:
@@ -44,18 +46,18 @@ def write_separated(schema: Schema, pages: Pages, out: BinaryIO, dialect: Dialec
     names = [column.name for column in columns_of(schema)]
     if look.for_spreadsheets:
         names = [escape_formula(name, dialect.separator) for name in names]
-    header = join_lines([names], dialect) if look.header else ""
+    header = utf8(join_lines([names], dialect)) if look.header else b""
     for page in pages:
-        text = header + _page_lines(page, dialect, safe=look.for_spreadsheets)
-        if text:
-            out.write(utf8(text))
-        header = ""
+        lines = header + _page_lines(page, dialect, safe=look.for_spreadsheets)
+        if lines:
+            out.write(lines)
+        header = b""
     if header:
-        out.write(utf8(header))
+        out.write(header)
 
 
-def _page_lines(page: Sequence[Any], dialect: Dialect, *, safe: bool) -> str:
-    """Return the rows of a page as lines.
+def _page_lines(page: Sequence[Any], dialect: Dialect, *, safe: bool) -> bytes:
+    """Return the rows of a page as lines in UTF-8.
 
     Args:
         page: The rows.
@@ -63,18 +65,22 @@ def _page_lines(page: Sequence[Any], dialect: Dialect, *, safe: bool) -> str:
         safe: Escape text that a spreadsheet would read as a formula.
     """
     if not page:
-        return ""
+        return b""
     if isinstance(page, RowBatch) and not safe:
         return batch_lines(page, dialect)
     # no function call for null and text, which most values are
     cells = [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
     if safe:
         cells = [[escape_formula(cell, dialect.separator) for cell in row] for row in cells]
-    return join_lines(cells, dialect)
+    return utf8(join_lines(cells, dialect))
 
 
-def batch_lines(batch: RowBatch, dialect: Dialect) -> str:
-    """Return the rows of a batch as lines: whole columns are searched for special characters, and most have none."""
+def batch_lines(batch: RowBatch, dialect: Dialect) -> bytes:
+    """Return the rows of a batch as lines in UTF-8.
+
+    Whole columns are searched for special characters, and most have none. In the others, equal cells are escaped once.
+    Each line is encoded by itself: one character beyond Latin-1 makes a text several times as long.
+    """
     special = f"{dialect.separator}{dialect.special}\n"
     unsafe = re.compile(f"[{re.escape(special)}]").search
     texts: list[Sequence[str]] = []
@@ -83,28 +89,36 @@ def batch_lines(batch: RowBatch, dialect: Dialect) -> str:
         joined = "".join(cells)
         for character in special:
             if character in joined:
-                cells = [dialect.escape(cell) if unsafe(cell) else cell for cell in cells]
+                escaped = {cell: dialect.escape(cell) for cell in set(cells) if unsafe(cell)}
+                cells = list(map(escaped.get, cells, cells))
                 break
         texts.append(cells)
     if len(texts) == 1:
         texts = [[cell or dialect.blank for cell in texts[0]]]
-    return "\n".join([*map(dialect.separator.join, zip(*texts, strict=True)), ""])
+    lines = [*map(dialect.separator.join, zip(*texts, strict=True)), ""]
+    try:
+        return b"\n".join(map(str.encode, lines))
+    except UnicodeEncodeError:
+        return utf8("\n".join(lines))
 
 
 def _texts_of(column: Sequence[Value]) -> Sequence[str]:
     """Return values as text; equal values are converted once, if equality implies the same type."""
     kinds = set(map(type, column))
-    if kinds <= _TEXT_OR_NONE:
-        return [value or "" for value in column]
-    if kinds == {int}:
-        return list(map(str, column))
+    if kinds <= TEXTS:
+        return without_null(column)
+    if kinds <= _WHOLE:
+        return scalar_texts(column)
+    if kinds <= LISTS:
+        return [text_of(value) if value else _EMPTY[type(value)] for value in column]
     if any(kinds <= these for these in _UNAMBIGUOUS):
         texts = {value: text_of(value) for value in set(column)}
         return list(map(texts.__getitem__, column))
     return list(map(text_of, column))
 
 
-_TEXT_OR_NONE = {type(None), str}
+_WHOLE = INTEGERS | BOOLEANS
+_EMPTY = {type(None): "", list: "[]", dict: "{}"}
 _UNAMBIGUOUS = ({type(None), str, int}, {type(None), str, bool})  # 1, True and 1.0 are equal: at most one of them
 
 

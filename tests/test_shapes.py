@@ -1,0 +1,92 @@
+"""The types that records are decoded to: those of the columns at first, and what came later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cdrctl.records import shapes
+from cdrctl.records.batches import KeyFields, RecordBatch
+from cdrctl.records.columns import Column
+from cdrctl.records.decoding import BatchDecoder
+from cdrctl.records.readers import scalar_texts
+from cdrctl.records.shapes import BOOLEANS, INTEGERS, LISTS, MOST_REFITS, NUMBERS, TEXTS, Kinds
+
+COLUMNS = (
+    Column("id", "id"),
+    Column("name", "name"),
+    Column("size", "size", "integer"),
+    Column("yes", "yes", "boolean"),
+    Column("cost", "cost", "money"),
+    Column("at", "at", "time"),
+    Column("all", "all", "list"),
+)
+KEYS = ("id", "name", "size", "yes", "cost", "at", "all")
+
+
+def batch_of(reader: BatchDecoder, *values: Any, key: str) -> RecordBatch:
+    body = bytearray(json.dumps([{"id": f"{at}", key: value} for at, value in enumerate(values)]).encode())
+    batch = reader(body, ())
+    assert isinstance(batch, RecordBatch)
+    assert [*batch.columns[key]] == [*values]
+    assert all(type(one) in batch.kinds_of(key) for one in values)
+    return batch
+
+
+def new_reader() -> BatchDecoder:
+    return BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=False)
+
+
+def test_the_types_of_columns_are_expected() -> None:
+    batch = batch_of(new_reader(), "x", key="name")
+    assert {key: batch.kinds_of(key) for key in KEYS} == {
+        "id": {str},
+        "name": {str},
+        "size": INTEGERS,
+        "yes": BOOLEANS,
+        "cost": TEXTS,
+        "at": TEXTS,
+        "all": LISTS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "kinds"),
+    [
+        ("name", ["x", None], TEXTS),
+        ("name", [7, None], INTEGERS),
+        ("name", ["x", 7], frozenset({str, int})),
+        ("size", [None, 1.0], NUMBERS),
+        ("size", ["1"], TEXTS),
+        ("size", [True], BOOLEANS),
+        ("size", [True, 1], frozenset({bool, int})),
+        ("cost", [1, 2.5], NUMBERS),
+        ("cost", [[], {"a": 1}], LISTS),
+        ("all", ["x", []], frozenset({str, list})),
+    ],
+)
+def test_other_types_are_expected_from_then_on(key: str, values: Sequence[Any], kinds: Kinds) -> None:
+    reader = new_reader()
+    for _ in range(2):
+        assert batch_of(reader, *values, key=key).kinds_of(key) == kinds
+
+
+def test_types_that_keep_changing_are_no_longer_told_apart() -> None:
+    reader = new_reader()
+    for at in range(2 * MOST_REFITS):
+        batch_of(reader, [1, "x"][at % 2], key="size")
+    before = shapes.decoder.cache_info().misses
+    for at in range(2 * MOST_REFITS):
+        assert batch_of(reader, [1, "x"][at % 2], key="size").kinds_of("size") == {[int, str][at % 2]}
+    assert shapes.decoder.cache_info().misses == before
+
+
+def test_scalars_become_texts_without_a_call_for_each() -> None:
+    values = [0, -1, 2**64, -(10**40), None, True, False, 100_000_000_000_001]
+    plain = ["" if one is None else str(one).lower() for one in values]
+    assert [*scalar_texts(values)] == plain
+    assert [*scalar_texts(tuple(values))] == plain
+    assert [*scalar_texts([])] == []

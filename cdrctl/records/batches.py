@@ -384,14 +384,22 @@ class RowBatch(Sequence[Row]):
         columns: The values, in the order of the schema's columns.
         texts: Whether each column holds nothing but text, with the empty text in place of None.
         length: How many rows.
+        kinds: The types that the values of each column may have, or None where they are not known.
     """
 
-    __slots__ = ("columns", "length", "texts")
+    __slots__ = ("columns", "kinds", "length", "texts")
 
-    def __init__(self, columns: Sequence[Sequence[Value]], texts: Sequence[bool], length: int) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Sequence[Value]],
+        texts: Sequence[bool],
+        length: int,
+        kinds: Sequence[frozenset[type] | None] = (),
+    ) -> None:
         self.columns = columns
         self.texts = texts
         self.length = length
+        self.kinds = kinds or [None] * len(columns)
 
     def __len__(self) -> int:
         return self.length
@@ -428,4 +436,5 @@ class RowBatch(Sequence[Row]):
 
     def select(self, at: Sequence[int]) -> RowBatch:
         """Return the columns at these positions."""
-        return RowBatch([self.columns[one] for one in at], [self.texts[one] for one in at], self.length)
+        kinds = [self.kinds[one] for one in at]
+        return RowBatch([self.columns[one] for one in at], [self.texts[one] for one in at], self.length, kinds)

@@ -235,13 +235,14 @@ class BatchDecoder:
         except msgspec.ValidationError:
             shape = self._shape = self._refit(shape, array)
             structs = shape.decode(array)
-        columns = self._columns((*shape.known, *shape.unknown), structs)
+        found = self._columns(shape.order, structs)
+        columns = {key: found[key] for key in (*shape.known, *shape.unknown)}
         kinds = {**shape.kinds}
         for key, values in columns.items():
             if key not in kinds and key not in shape.texts:
                 kinds[key] = frozenset(map(type, values))
-        for key, found in kinds.items():
-            if not _CONTAINERS.isdisjoint(found) and not shallow([*filter(None, columns[key])]):
+        for key, these in kinds.items():
+            if not _CONTAINERS.isdisjoint(these) and not shallow([*filter(None, columns[key])]):
                 raise ValueError("nested too deeply to be written")
         return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs), kinds=kinds)
 

@@ -325,6 +325,10 @@ def read_texts_of(column: Column, texts: Sequence[str], context: Mapping[str, st
             return None
 
 
+_Cells = tuple[Sequence[Value], bool, frozenset[type] | None]
+"""The values of a column, whether they are texts with the empty text in place of None, and the types they may have."""
+
+
 def _batch_rows(
     columns: Sequence[Column],
     plan_of: Callable[[tuple[str, ...]], _Plan],
@@ -334,37 +338,38 @@ def _batch_rows(
     caches: dict[int, _ParsedTexts] = {}
     one = _read_one(columns, unread)
 
-    def cells(at: int, batch: RecordBatch, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
+    def cells(at: int, batch: RecordBatch, context: Mapping[str, str]) -> _Cells:
         column = columns[at]
         if column.key.startswith("@"):
-            return [context.get(column.key[1:])] * len(batch), False
+            return [context.get(column.key[1:])] * len(batch), False, TEXTS
         raw = batch.columns[column.key]
         if is_text(column) and column.key in batch.texts:
-            return _without(raw, column.null_words), True
+            return _without(raw, column.null_words), True, TEXTS
         kinds = batch.kinds_of(column.key)
         plain = column.read is None and column.read_in is None
         if (plain or column.keeps_typed) and kinds <= _TYPED.get(column.kind, _NOTHING):
-            return raw, False
+            return raw, False, kinds
         if kinds <= TEXTS:
             texts = _without(batch.texts_of(column.key), column.null_words)
             found = read_texts_of(column, texts, context)
             if found is not None:
-                return found, column.kind in READ_AS_TEXT
+                return found, column.kind in READ_AS_TEXT, None
             if column.read_in is None and column.kind != "time":
                 if at not in caches:
                     caches[at] = _ParsedTexts(lambda value: one(at, value, {}))
-                return list(map(caches[at].__getitem__, texts)), False
+                return list(map(caches[at].__getitem__, texts)), False, None
         elif kinds <= _WHOLE and (is_text(column) or (plain and kinds <= INTEGERS and column.kind in _DECIMALS)):
-            return scalar_texts(raw), True
+            return scalar_texts(raw), True, TEXTS
         elif column.read_in is None and kinds <= _SCALARS:
             texts = list(map(repr, raw))
             values = {text: one(at, value, {}) for text, value in dict(zip(texts, raw, strict=True)).items()}
-            return list(map(values.__getitem__, texts)), False
-        return [one(at, value, context) for value in raw], False
+            return list(map(values.__getitem__, texts)), False, None
+        return [one(at, value, context) for value in raw], False, None
 
     def table(batch: RecordBatch, context: Mapping[str, str]) -> RowBatch:
-        found, texts = map(list, zip(*(cells(at, batch, context) for at in range(len(columns))), strict=True))
-        return RowBatch([*found, _unknown_of(batch, plan_of)], [*texts, False], len(batch))
+        every = [cells(at, batch, context) for at in range(len(columns))]
+        found, texts, kinds = zip(*every, (_unknown_of(batch, plan_of), False, LISTS), strict=True)
+        return RowBatch(found, texts, len(batch), kinds)
 
     return table
 

@@ -1,6 +1,7 @@
 """What is known of the fields of a call's records, so that msgspec decodes each to the type that it has.
 
-A shape begins with the types that the columns lead one to expect, and is replaced when records come that do not fit it.
+A shape begins with the types that the columns lead one to expect. It is replaced when the first records come, and when
+others come that do not fit it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ MOST_REFITS = 8
 apart any more."""
 
 
+def _fits_nothing(_array: Any) -> list[Any]:
+    raise msgspec.ValidationError
+
+
 class Shape(Struct, frozen=True):
     """The fields of the records seen so far.
 
@@ -51,7 +56,10 @@ class Shape(Struct, frozen=True):
         kinds: The types that the values of others may have; in place of a missing one is None. Fields in neither may
             hold anything.
         unknown: The keys that no column has.
-        decode: Decodes an array of records to one struct for each.
+        order: The known and the unknown keys, in the order in which the first record had them: msgspec finds each field
+            of a record at once if it comes after the one before.
+        decode: Decodes an array of records to one struct for each, whose fields are in this order. It raises
+            ValidationError where they do not fit, and before the first records came.
         refits: How often new fields came.
         changes: How often a value came of another type than expected.
     """
@@ -60,8 +68,9 @@ class Shape(Struct, frozen=True):
     numbers: frozenset[str]
     texts: frozenset[str]
     kinds: Mapping[str, Kinds]
-    unknown: tuple[str, ...]
-    decode: Callable[[Any], list[Any]]
+    unknown: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    decode: Callable[[Any], list[Any]] = _fits_nothing
     refits: int = 0
     changes: int = 0
 
@@ -79,15 +88,17 @@ def expected_shape(columns: Collection[Column], known: Sequence[str], identity: 
     numbers = frozenset({identity} if numbered else ())
     texts = frozenset(key for key, column in plain.items() if is_text(column)) | {identity}
     kinds = {key: _EXPECTED.get(column.kind, TEXTS) for key, column in plain.items() if key not in texts}
-    return _shape_of(tuple(known), numbers, texts - numbers, kinds, ())
+    return Shape(tuple(known), numbers, texts - numbers, kinds)
 
 
 def refitted(shape: Shape, records: Sequence[Record], identity: str) -> Shape:
     """Return a shape that fits these records, too.
 
     Raises:
-        ValueError: A record has the key of a column in another letter case.
+        ValueError: A record has the key of a column in another letter case, or there are no records.
     """
+    if not records:
+        raise ValueError("no records")
     texts, kinds, unknown = {*shape.texts}, {**shape.kinds}, [*shape.unknown]
     folded = {key.casefold() for key in shape.known}
     found: dict[str, set[type]] = {}
@@ -106,15 +117,17 @@ def refitted(shape: Shape, records: Sequence[Record], identity: str) -> Shape:
             if key.casefold() in folded:
                 raise ValueError(key)
             unknown.append(key)
-    more = len(unknown) > len(shape.unknown)
-    return _shape_of(
-        shape.known,
-        shape.numbers,
-        frozenset(texts),
-        kinds,
-        tuple(unknown),
-        shape.refits + more,
-        shape.changes + (texts != shape.texts or kinds != shape.kinds),
+    keys = frozenset((*shape.known, *unknown))
+    order = tuple(dict.fromkeys((*filter(keys.__contains__, shape.order or records[0]), *shape.known, *unknown)))
+    return msgspec.structs.replace(
+        shape,
+        texts=frozenset(texts),
+        kinds=kinds,
+        unknown=tuple(unknown),
+        order=order,
+        decode=decoder(order, frozenset(texts), shape.numbers, frozenset(kinds.items()), tuple(unknown)),
+        refits=shape.refits + (len(unknown) > len(shape.unknown)),
+        changes=shape.changes + (texts != shape.texts or kinds != shape.kinds),
     )
 
 
@@ -123,22 +136,9 @@ def given_up(shape: Shape) -> Shape:
     return msgspec.structs.replace(shape, refits=MOST_REFITS + 1)
 
 
-def _shape_of(
-    known: tuple[str, ...],
-    numbers: frozenset[str],
-    texts: frozenset[str],
-    kinds: Mapping[str, Kinds],
-    unknown: tuple[str, ...],
-    refits: int = 0,
-    changes: int = 0,
-) -> Shape:
-    decode = decoder(known, texts, numbers, frozenset(kinds.items()), unknown)
-    return Shape(known, numbers, texts, kinds, unknown, decode, refits, changes)
-
-
 @lru_cache(maxsize=64)
 def decoder(
-    known: tuple[str, ...],
+    order: tuple[str, ...],
     texts: frozenset[str],
     numbers: frozenset[str],
     kinds: frozenset[tuple[str, Kinds]] = frozenset(),
@@ -149,16 +149,16 @@ def decoder(
     Profiles of one provider share it: each decoder is a class, which costs a millisecond and some 30 kB.
 
     Args:
-        known: The keys of the columns.
+        order: The keys, in the order of the fields.
         texts: Those that hold nothing but text.
         numbers: Those that hold text or integers.
         kinds: The types of the values of others.
-        unknown: Keys that no column has.
+        unknown: Those that no column has.
     """
     types: dict[str, tuple[Any, Any]] = {**dict.fromkeys(texts, (str, "")), **dict.fromkeys(numbers, (int | str, ""))}
     types |= {key: (_DECODED[these], None) for key, these in kinds}
-    fields: list[Any] = [(f"f{at}", *types.get(key, (Any, None))) for at, key in enumerate(known)]
-    fields += [(f"g{at}", Any, ABSENT) for at in range(len(unknown or ()))]
-    names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
+    types |= dict.fromkeys(unknown or (), (Any, ABSENT))
+    fields: list[Any] = [(f"f{at}", *types.get(key, (Any, None))) for at, key in enumerate(order)]
+    names = {field[0]: key for field, key in zip(fields, order, strict=True)}
     record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)
     return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above

@@ -84,8 +84,11 @@ def batch_lines(batch: RowBatch, dialect: Dialect) -> bytes:
     special = f"{dialect.separator}{dialect.special}\n"
     unsafe = re.compile(f"[{re.escape(special)}]").search
     texts: list[Sequence[str]] = []
-    for column, text in zip(batch.columns, batch.texts, strict=True):
-        cells = column if text else _texts_of(column)
+    for column, text, kinds in zip(batch.columns, batch.texts, batch.kinds, strict=True):
+        if not text and kinds is not None and kinds <= _WHOLE:
+            texts.append(scalar_texts(column))  # has none of these characters
+            continue
+        cells = column if text else _texts_of(column, kinds or frozenset(map(type, column)))
         joined = "".join(cells)
         for character in special:
             if character in joined:
@@ -102,9 +105,8 @@ def batch_lines(batch: RowBatch, dialect: Dialect) -> bytes:
         return utf8("\n".join(lines))
 
 
-def _texts_of(column: Sequence[Value]) -> Sequence[str]:
-    """Return values as text; equal values are converted once, if equality implies the same type."""
-    kinds = set(map(type, column))
+def _texts_of(column: Sequence[Value], kinds: frozenset[type]) -> Sequence[str]:
+    """Return values of these types as text; equal values are converted once, if equality implies the same type."""
     if kinds <= TEXTS:
         return without_null(column)
     if kinds <= _WHOLE:

@@ -5,18 +5,16 @@ They are valid within one process: Python's hashes of texts differ from process 
 
 from __future__ import annotations
 
-import marshal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, array_of, key_columns
 from cdrctl.records.events import Record, pick
 from cdrctl.records.shapes import LISTS, TEXTS
-
-_VERSION = 2
-"""The version of marshal's format in which equal values have equal bytes: it ignores interning and references."""
 
 
 def contents_of(records: Sequence[Record], keys: Sequence[str] = ()) -> Sequence[int]:
@@ -74,8 +72,10 @@ def _hashable_column(batch: RecordBatch, key: str) -> Sequence[Any]:
 def _hashable_values(column: Sequence[Any], kinds: frozenset[type]) -> Sequence[Any]:
     """Return values that can be hashed. Whether a missing field is an empty text or None depends on the batch."""
     if kinds <= LISTS:
-        with suppress(ValueError):  # from an `Unreadable`
-            return [marshal.dumps(value, _VERSION) if value else _EMPTY[type(value)] for value in column]
+        with suppress(ValueError, TypeError):  # from an `Unreadable`
+            lines = _encode_lines(column).split(b"\n")
+            lines.pop()
+            return ["" if line == b"null" else line for line in lines]
     if not _CONTAINERS.isdisjoint(kinds):
         return ["" if value is None else _hashable(value) for value in column]
     return ["" if value is None else value for value in column] if None.__class__ in kinds else column
@@ -134,7 +134,7 @@ def _content_of(record: Record, keys: Sequence[str], known: frozenset[str]) -> i
 
 
 _CONTAINERS = {list, dict}
-_EMPTY = {list: marshal.dumps([], _VERSION), dict: marshal.dumps({}, _VERSION), type(None): ""}
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def _add_unknown(batch: RecordBatch, found: list[int]) -> None:
@@ -151,6 +151,6 @@ def _hashable(value: Any) -> Any:
 
 def _dump(value: Any) -> bytes:
     try:
-        return marshal.dumps(value, _VERSION)
-    except ValueError:  # it has an `Unreadable`
+        return msgspec.json.encode(value)
+    except (ValueError, TypeError):  # it has an `Unreadable`, or half a surrogate pair
         return repr(value).encode("utf-8", "surrogatepass")

@@ -63,11 +63,14 @@ _DEEP_TOKEN = "7" * 100_003
 """A number that replaces deeply nested values in the text: no provider sends it."""
 
 
+_CONTAINERS = {dict, list}
+
+
 def shallow(decoded: Any) -> bool:
     """Return whether a value is nested no deeper than `DEEPEST`, so that writers do not exhaust the stack."""
     level = [decoded]
     for _ in range(DEEPEST):
-        nested = [one for one in level if isinstance(one, dict | list)]
+        nested = [one for one in level if type(one) in _CONTAINERS]
         if not nested:
             return True
         level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]

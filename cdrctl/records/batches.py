@@ -225,9 +225,7 @@ class RecordBatch(Sequence[Record]):
         columns = {key: [*chain.from_iterable([part.columns[key] for part in parts])] for key in self.columns}
         raws = None if self.raws is None else [raw for part in parts for raw in part.raws or ()]
         kinds = {
-            key: frozenset().union(*(part.kinds[key] for part in parts))
-            for key in self.kinds
-            if all(key in part.kinds for part in parts)
+            key: these for key, these in self.kinds.items() if all(part.kinds.get(key) is these for part in others)
         }
         joined = RecordBatch(
             self.key_fields, columns, self.texts, self.unknown, sum(map(len, parts)), raws, self.decode, kinds

@@ -72,6 +72,9 @@ class BatchDecoder:
         few: About how many records a batch has.
         known: With `raw`, the lists that were read before and are decoded only where they are looked at; None if
             nobody needs the digests of lists.
+
+    Attributes:
+        shape: What is known of the fields of the records.
     """
 
     def __init__(
@@ -95,14 +98,14 @@ class BatchDecoder:
         self._marked = tuple(dict.fromkeys((marks.identity, marks.start, *marks.others)))
         ids = frozenset({marks.identity})
         self._decode_marks = decoder(self._marked, ids, ids if marks.numbered else frozenset())
-        self._shape = expected_shape(columns, keys_of(columns), marks.identity, numbered=marks.numbered)
+        self.shape = expected_shape(columns, keys_of(columns), marks.identity, numbered=marks.numbered)
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
         """Return a decoded body whose records, found under the path, are a batch or a batched page; or None.
 
         None means that the body must be decoded as any other.
         """
-        if self._shape.refits > MOST_REFITS and not self._raw:  # raw records are cut by a parser, whatever their fields
+        if self.shape.refits > MOST_REFITS and not self._raw:  # raw records are cut by a parser, whatever their fields
             return None
         try:
             with suppress(msgspec.DecodeError):  # the records end elsewhere, or there are several lists
@@ -117,7 +120,7 @@ class BatchDecoder:
         Raises:
             ProviderError: It is not JSON.
         """
-        if self._shape.refits <= MOST_REFITS:
+        if self.shape.refits <= MOST_REFITS:
             with suppress(*_NO_BATCH):
                 return self._batch(array)
         records: Sequence[Record] = decode_plainly(array)
@@ -229,11 +232,11 @@ class BatchDecoder:
             yield few
 
     def _batch(self, array: memoryview | bytes) -> RecordBatch:
-        shape = self._shape
+        shape = self.shape
         try:
             structs = shape.decode(array)
         except msgspec.ValidationError:
-            shape = self._shape = self._refit(shape, array)
+            shape = self.shape = self._refit(shape, array)
             structs = shape.decode(array)
         found = self._columns(shape.order, structs)
         columns = {key: found[key] for key in (*shape.known, *shape.unknown)}
@@ -260,7 +263,7 @@ class BatchDecoder:
         """Return a shape that fits these records too: with their unknown fields, and with the types of their values."""
         records = _OBJECTS.decode(array)
         if shape.refits >= MOST_REFITS:
-            self._shape = given_up(shape)
+            self.shape = given_up(shape)
             raise ValueError("the fields change too often")
         return refitted(shape, records, self._marks.identity)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from cdrctl.records.batches import RowBatch, without_null
 from cdrctl.records.readers import scalar_texts
 from cdrctl.records.shapes import BOOLEANS, INTEGERS, LISTS, TEXTS
@@ -78,31 +80,50 @@ def _page_lines(page: Sequence[Any], dialect: Dialect, *, safe: bool) -> bytes:
 def batch_lines(batch: RowBatch, dialect: Dialect) -> bytes:
     """Return the rows of a batch as lines in UTF-8.
 
-    Whole columns are searched for special characters, and most have none. In the others, equal cells are escaped once.
-    Each line is encoded by itself: one character beyond Latin-1 makes a text several times as long.
+    Whole columns are searched for special characters and for those beyond ASCII, and most have none. In the others,
+    equal cells are escaped and encoded once. Lines are joined of texts whose characters are the bytes to write: one
+    wide character would make a text several times as long.
     """
     special = f"{dialect.separator}{dialect.special}\n"
     unsafe = re.compile(f"[{re.escape(special)}]").search
+    beyond = re.compile(f"[^\\0-\\x7f]|[{re.escape(special)}]").search
     texts: list[Sequence[str]] = []
     for column, text, kinds in zip(batch.columns, batch.texts, batch.kinds, strict=True):
         if not text and kinds is not None and kinds <= _WHOLE:
             texts.append(scalar_texts(column))  # has none of these characters
             continue
-        cells = column if text else _texts_of(column, kinds or frozenset(map(type, column)))
+        if kinds is LISTS:
+            cells = _json_texts(column)
+        else:
+            cells = column if text else _texts_of(column, kinds or frozenset(map(type, column)))
         joined = "".join(cells)
-        for character in special:
-            if character in joined:
-                escaped = {cell: dialect.escape(cell) for cell in set(cells) if unsafe(cell)}
-                cells = list(map(escaped.get, cells, cells))
-                break
+        if not joined.isascii() or any(character in joined for character in special):
+            written = {
+                cell: utf8(dialect.escape(cell) if unsafe(cell) else cell).decode("latin-1")
+                for cell in set(cells)
+                if beyond(cell)
+            }
+            cells = list(map(written.get, cells, cells))
         texts.append(cells)
     if len(texts) == 1:
         texts = [[cell or dialect.blank for cell in texts[0]]]
-    lines = [*map(dialect.separator.join, zip(*texts, strict=True)), ""]
-    try:
-        return b"\n".join(map(str.encode, lines))
-    except UnicodeEncodeError:
-        return utf8("\n".join(lines))
+    return "\n".join([*map(dialect.separator.join, zip(*texts, strict=True)), ""]).encode("latin-1")
+
+
+def _json_texts(column: Sequence[Value]) -> Sequence[str]:
+    """Return lists and objects that were decoded by column as `text_of` does, and None as the empty text."""
+    if not any(column):
+        return [_EMPTY[type(value)] for value in column]
+    lines = msgspec.json.Encoder().encode_lines(column)
+    if _EXPONENT.search(lines):  # another encoder writes 1e+16
+        return list(map(text_of, column))
+    found = list(map(bytes.decode, lines.split(b"\n")))
+    found.pop()
+    return found if all(column) else ["" if cell == "null" else cell for cell in found]
+
+
+_EXPONENT = re.compile(rb"[0-9]e")
+_EMPTY = {type(None): "", list: "[]", dict: "{}"}
 
 
 def _texts_of(column: Sequence[Value], kinds: frozenset[type]) -> Sequence[str]:
@@ -111,8 +132,6 @@ def _texts_of(column: Sequence[Value], kinds: frozenset[type]) -> Sequence[str]:
         return without_null(column)
     if kinds <= _WHOLE:
         return scalar_texts(column)
-    if kinds <= LISTS:
-        return [text_of(value) if value else _EMPTY[type(value)] for value in column]
     if any(kinds <= these for these in _UNAMBIGUOUS):
         texts = {value: text_of(value) for value in set(column)}
         return list(map(texts.__getitem__, column))
@@ -120,7 +139,6 @@ def _texts_of(column: Sequence[Value], kinds: frozenset[type]) -> Sequence[str]:
 
 
 _WHOLE = INTEGERS | BOOLEANS
-_EMPTY = {type(None): "", list: "[]", dict: "{}"}
 _UNAMBIGUOUS = ({type(None), str, int}, {type(None), str, bool})  # 1, True and 1.0 are equal: at most one of them
 
 

@@ -384,6 +384,7 @@ def test_the_records_of_an_envelope_are_found_whatever_else_is_in_it(text: str) 
         '{"result": [{"data": [RECORDS]}]}',
         '{"result": {"data": [RECORDS]}, "result": 1}',
         '{"result": {"inner": {"data": [RECORDS]}}}',
+        '{"data": [RECORDS], "result": {"data": 1}}',
     ],
 )
 def test_records_elsewhere_are_not_decoded_by_column(text: str) -> None:

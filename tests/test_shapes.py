@@ -98,9 +98,10 @@ def test_scalars_become_texts_without_a_call_for_each() -> None:
     assert [*scalar_texts([])] == []
 
 
-def test_lists_read_by_column_are_written_like_others() -> None:
+@pytest.mark.parametrize("large", [1e16, "1e16", "x"])
+def test_lists_read_by_column_are_written_like_others(large: Any) -> None:
     """Another encoder writes large numbers in another form, and a list that is null is no text."""
-    lists = [[1e16], ["1e16"], None, [], {}, ["null"], [{"a": 'Ünï 😀, "x"\n'}], {"é": [1.0, -0.0, True, None]}]
+    lists = [[large], None, [], {}, ["null"], [{"a": 'Ünï 😀, "x"\n'}], {"é": [1.0, -0.0, True, None]}]
     records = [{"id": f"{at}", "name": 'é,"😀\n' if at % 2 else "", "all": one} for at, one in enumerate(lists)]
     reader = new_reader()
     schema = native(COLUMNS, None, print)

@@ -46,7 +46,11 @@ def _contents_of_batch(batch: RecordBatch) -> Sequence[int]:
     if batch.raws is not None:
         return [hash(bytes(raw)) for raw in batch.raws]
     columns = [
-        column if key in batch.texts else _hashable_column(batch, key)
+        column
+        if key in batch.texts
+        else batch.texts_of(key)
+        if (kinds := batch.kinds_of(key)) <= TEXTS
+        else _hashable_values(column, kinds)
         for key, column in batch.columns.items()
         if key not in batch.unknown
     ]
@@ -62,11 +66,6 @@ def _contents_of_raws(batch: RecordBatch, keys: Sequence[str]) -> Sequence[int]:
     found = contents_of(decoded, keys)
     batch.remember(keys, found)
     return found
-
-
-def _hashable_column(batch: RecordBatch, key: str) -> Sequence[Any]:
-    kinds = batch.kinds_of(key)
-    return batch.texts_of(key) if kinds <= TEXTS else _hashable_values(batch.columns[key], kinds)
 
 
 def _hashable_values(column: Sequence[Any], kinds: frozenset[type]) -> Sequence[Any]:

@@ -56,11 +56,11 @@ class Case:
 
 
 CASES = (
-    Case("webex", "cdrs", ("-f", "csv"), 190, 0.5, 19),
-    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 4.0, 14),
-    Case("callgear", "legs", ("-f", "csv"), 310, 3.3, 8.5),
-    Case("portsip", "cdrs", ("-f", "csv"), 190, 0.6, 9),
-    Case("voicenter", "cdrs", ("-f", "csv"), 870, 12.0, 13),
+    Case("webex", "cdrs", ("-f", "csv"), 190, 0.3, 19),
+    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 2.4, 14),
+    Case("callgear", "legs", ("-f", "csv"), 390, 1.5, 8.5),
+    Case("portsip", "cdrs", ("-f", "csv"), 190, 0.4, 9),
+    Case("voicenter", "cdrs", ("-f", "csv"), 870, 8.2, 13),
     Case("webex", "cdrs", ("-f", "jsonl"), 200, 0.4, 0),
     Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 150, 0.4, 0),
     Case("portsip", "cdrs", ("-f", "sqlite"), 200, 7.3, 0),
@@ -102,7 +102,7 @@ def _nothing() -> None:
 UNCHANGED = (
     Case("webex", "cdrs", ("-f", "csv"), 290, 0.1, 0),
     Case("kazoo", "cdrs", ("-f", "jsonl"), 90, 0.1, 0),
-    Case("callgear", "legs", ("-f", "csv"), 270, 0.1, 0),
+    Case("callgear", "legs", ("-f", "csv"), 300, 0.1, 0),
     Case("portsip", "cdrs", ("-f", "csv"), 135, 0.1, 0),
     Case("voicenter", "cdrs", ("-f", "jsonl"), 15, 0.1, 0),
 )

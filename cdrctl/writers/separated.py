@@ -97,7 +97,10 @@ def batch_lines(batch: RowBatch, dialect: Dialect) -> bytes:
         else:
             cells = column if text else _texts_of(column, kinds or frozenset(map(type, column)))
         joined = "".join(cells)
-        if not joined.isascii() or any(character in joined for character in special):
+        differs = not joined.isascii()
+        for character in special:
+            differs = differs or character in joined
+        if differs:
             written = {
                 cell: utf8(dialect.escape(cell) if unsafe(cell) else cell).decode("latin-1")
                 for cell in set(cells)

@@ -12,11 +12,11 @@ The view of calls has the name `calls`, so the figure of that name has macros on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cdrctl.fetchers import PROVIDERS, lacks_of
 from cdrctl.figures.definitions import NAMES, OF_EVERY_CALL, PLACES, SOME_WITHOUT, Figure, figure, untold
-from cdrctl.figures.groups import KEYS, Key, cannot, statement
+from cdrctl.figures.groups import KEYS, Key, cannot, columns_of, statement
 from cdrctl.records.columns import Column
 from cdrctl.writers.duckdb import TYPES
 
@@ -50,30 +50,45 @@ def create_statements(calls: str) -> Iterator[str]:
     given = ", ".join(f"{name} := {value}" for name, value in {**_WINDOW, **_LIMITS}.items())
     for name in NAMES:
         one = figure(name)
-        yield f"CREATE MACRO {name}({given}) AS TABLE {_query(one, (), calls)}"
-        yield f"CREATE MACRO {name}_by(key, {given}) AS TABLE {_grouped(one, calls)}"
+        yield f"CREATE MACRO {name}({given}) AS TABLE {_once(calls, [one], (), _query(one, ()))}"
+        yield f"CREATE MACRO {name}_by(key, {given}) AS TABLE {_once(calls, [one], KEYS.values(), _grouped(one))}"
         if name != "calls":
             yield f"CREATE VIEW {name} AS FROM {name}()"
-    yield f"CREATE MACRO {ALL}({given}) AS TABLE {_union(_passed(name) for name in NAMES)}"
+    every = [figure(name) for name in NAMES]
+    whole = _union(_query(one, ()) for one in every)
+    yield f"CREATE MACRO {ALL}({given}) AS TABLE {_once(calls, every, (), whole)}"
     yield f"CREATE VIEW {ALL} AS FROM {ALL}()"
 
 
-def _passed(name: str) -> str:
-    return f"FROM {name}({', '.join(f'{one} := {one}' for one in (*_WINDOW, *_LIMITS))})"
+def _once(calls: str, figures: Sequence[Figure], keys: Iterable[Key], query: str) -> str:
+    """Return a query that reads the calls of a window once, however often it uses them.
+
+    Args:
+        calls: The full name of the view of calls.
+        figures: The figures that are computed from them.
+        keys: The keys by which they are grouped.
+        query: The query, of `all_calls`.
+    """
+    columns = ", ".join(dict.fromkeys(["provider", "start_time", *columns_of(figures, keys)]))
+    return (
+        f"WITH all_calls AS MATERIALIZED (SELECT {columns} FROM {calls} "
+        "WHERE (since IS NULL OR start_time >= since::TIMESTAMPTZ) "
+        f"AND (until IS NULL OR start_time < until::TIMESTAMPTZ)) FROM ({query})"
+    )
 
 
 def _union(queries: Iterator[str]) -> str:
     return " UNION ALL ".join(f"({one})" for one in queries)
 
 
-def _grouped(one: Figure, calls: str) -> str:
+def _grouped(one: Figure) -> str:
     """Return the query of a figure by a key that is named when it runs."""
     able = [key for key in KEYS.values() if not cannot(one, [key])]
     queries = []
     for some in ([key for key in able if key.time], [key for key in able if not key.time]):
         if some:
             names = ", ".join(f"'{key.name}'" for key in some)
-            queries.append(f"SELECT * FROM ({_query(one, (_chosen(some),), calls)}) WHERE key IN ({names})")
+            queries.append(f"SELECT * FROM ({_query(one, (_chosen(some),))}) WHERE key IN ({names})")
     known = ", ".join(key.name for key in able)
     refused = f"error('{one.name} cannot be grouped by ' || coalesce(key, 'null') || '; its keys are: {known}')"
     names = ", ".join(f"'{key.name}'" for key in able)
@@ -93,8 +108,8 @@ def _chosen(keys: Sequence[Key]) -> Key:
     return Key("key", case([key.sql for key in keys]), case(orders), keys[0].time)
 
 
-def _query(one: Figure, keys: Sequence[Key], calls: str) -> str:
-    """Return the query of a figure: its own statement over the calls that can give it."""
+def _query(one: Figure, keys: Sequence[Key]) -> str:
+    """Return the query of a figure: its own statement over those of `all_calls` that can give it."""
     without, text = untold(one, {name: lacks_of(name) for name in PROVIDERS}), statement(one, keys)
     names = ", ".join(f"'{name}'" for name in without)
     can = "WHERE provider NOT IN (SELECT provider FROM told WHERE lacks)" if without else ""
@@ -102,8 +117,6 @@ def _query(one: Figure, keys: Sequence[Key], calls: str) -> str:
     never = "" if one.needs in OF_EVERY_CALL else f" AND count({one.needs}) = 0"
     lacks = f"provider IN ({names}){never}" if without else "false"
     common = (
-        f"all_calls AS (SELECT * FROM {calls} WHERE (since IS NULL OR start_time >= since::TIMESTAMPTZ) "
-        f"AND (until IS NULL OR start_time < until::TIMESTAMPTZ)), "
         f"told AS (SELECT provider, {lacks} AS lacks FROM all_calls GROUP BY provider), "
         f"calls AS (SELECT * FROM all_calls {can}), figure AS ({_with_parameters(text)})"
     )

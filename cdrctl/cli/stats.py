@@ -29,7 +29,7 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.export.request import ExportRequest, Output
 from cdrctl.figures.definitions import NAMES, Figure, explain, figure
-from cdrctl.figures.groups import Key, read_keys
+from cdrctl.figures.groups import Key, columns_of, read_keys
 from cdrctl.figures.spans import times_between
 from cdrctl.figures.values import made_of, shown
 from cdrctl.records.columns import Column
@@ -79,7 +79,7 @@ def stats(session: Session, given: Mapping[str, Any]) -> None:
     coverage = Coverage()
 
     def consume(pages: Iterable[Sequence[Row]], failed: Callable[[], bool]) -> None:
-        from cdrctl.figures.engine import columns_of, open_calls
+        from cdrctl.figures.engine import open_calls
 
         with open_calls("UTC", columns_of(asked.figures, asked.keys)) as calls:
             calls.add(pages)

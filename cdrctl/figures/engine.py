@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -242,14 +241,6 @@ def _together(pages: Iterable[Sequence[Row]]) -> Iterator[list[Row]]:
             some = []
     if some:
         yield some
-
-
-def columns_of(figures: Iterable[Figure], keys: Iterable[Key]) -> list[str]:
-    """Return the names of the columns that figures and keys read."""
-    statements = (text for one in figures for text in (one.sql, one.sql_by_time, one.needs))
-    text = " ".join(["provider", *statements, *(key.sql for key in keys)])
-    words = frozenset(re.findall(r"\w+", text))
-    return [one.name for one in CALL if one.name in words]
 
 
 _LISTS = frozenset(one.name for one in CALL if one.kind == "list")

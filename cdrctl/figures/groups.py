@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from cdrctl.calls.columns import CALL
 from cdrctl.errors import UsageError, did_you_mean
 from cdrctl.figures.definitions import Figure
 
@@ -100,3 +102,11 @@ def cannot(one: Figure, keys: Sequence[Key]) -> str:
     if one.by == "no-time" and any(key.time for key in keys):
         return "a call may be in progress in several of these times; ask for the whole window, or for one of them"
     return ""
+
+
+def columns_of(figures: Iterable[Figure], keys: Iterable[Key]) -> list[str]:
+    """Return the names of the columns that figures and keys read."""
+    statements = (text for one in figures for text in (one.sql, one.sql_by_time, one.needs))
+    text = " ".join(["provider", *statements, *(key.sql for key in keys)])
+    words = frozenset(re.findall(r"\w+", text))
+    return [one.name for one in CALL if one.name in words]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import pytest
 from cdrctl.archive import query
 from cdrctl.archive.calls_view import VIEW, CallScan
 from cdrctl.archive.dayfile import NewDay, Row
-from cdrctl.archive.figure_views import ALL, COLUMNS
+from cdrctl.archive.figure_views import ALL, COLUMNS, create_statements
 from cdrctl.archive.files import save
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.ledger import KeptCall
@@ -475,3 +476,17 @@ def test_a_name_that_the_statement_makes_is_refused_without_pyarrow(
     folder = made(tmp_path / "archive", "jsonl").folder
     with pytest.raises(UsageError):
         rows(folder, "SELECT * FROM query('FROM webex' || '_cdrs')")
+
+
+@pytest.mark.slow
+def test_a_figure_and_all_figures_read_the_calls_once() -> None:
+    columns = ", ".join(f"{one.name} {query.sql_type(one)}" for one in VIEW.columns)
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE calls ({columns})")
+        connection.execute("INSERT INTO calls (provider, start_time) VALUES ('webex', '2026-11-10 08:00:00Z')")
+        for text in create_statements("memory.main.calls"):
+            connection.execute(text)
+        for asked in ("figures(", "peak(", "service_level(", "traffic_by('queue', ", "not_called_back_by('queue', "):
+            window = "since := '2026-11-01', until := '2026-12-01')"
+            ((_, plan),) = connection.execute(f"EXPLAIN (FORMAT json) FROM {asked}{window}").fetchall()
+            assert len(re.findall(r'"Table": "[a-z.]*calls"', plan)) == 1, asked

@@ -100,7 +100,9 @@ REFUSED = object()
         (read_units, 7, "0.0007"),
         (read_units, -7, "-0.0007"),
         (read_units, 10**40, f"{10**36}.0000"),
-        (read_units, "1.5", REFUSED),
+        (read_units, "1.5", "0.00015"),
+        (read_units, -1.25, "-0.000125"),
+        (read_units, "1,5", REFUSED),
     ],
 )
 def test_a_reader_converts_or_refuses_a_value(read: Any, came: Any, value: Any) -> None:

@@ -131,10 +131,19 @@ def read_gregorian_time(raw: Any) -> str:
 
 
 def read_units(raw: Any, *, per_unit: int = 10_000) -> str:
-    """Return an integer amount of small units as money: 10 000 units are 1, written with all their decimals."""
-    units = read_integer(raw)
+    """Return an amount of small units as money: 10 000 units are 1, written with all their decimals.
+
+    Fractions of a unit are read too: passed on as they came, they would be money 10 000 times too large.
+    """
+    places = len(str(per_unit)) - 1
+    try:
+        units = read_integer(raw)
+    except ValueError:
+        sign, digits, exponent = Decimal(read_decimal(raw)).as_tuple()
+        assert isinstance(exponent, int)  # noqa: S101 - read_decimal refuses infinity
+        return format(Decimal((sign, digits, exponent - places)), "f")
     whole, rest = divmod(abs(units), per_unit)  # integers: a Decimal would round at 28 digits
-    return f"{'-' if units < 0 else ''}{whole}.{rest:0{len(str(per_unit)) - 1}d}"
+    return f"{'-' if units < 0 else ''}{whole}.{rest:0{places}d}"
 
 
 _DIGITS = str.maketrans("", "", "0123456789")

@@ -167,13 +167,32 @@ def test_windows_tile(moments: list[int], cuts: list[int]) -> None:
     assert sorted(found) == ids(calls)
 
 
+@for_each(
+    "text, brackets",
+    [
+        ("startswith(callee,'2')", False),
+        ("contains( callee , 'it''s (' )", False),
+        ("duration ge 60", False),
+        ("caller eq 'a or b'", False),
+        ("not duration ge 60", True),
+        ("duration ge", True),
+        ("caller eq '1' and duration ge 60", True),
+    ],
+)
+def test_brackets_are_around_every_filter_but_a_single_comparison(text: str, brackets: bool) -> None:  # noqa: FBT001
+    server = Server(page([row(1)]))
+    run(server, filter=(text,))
+    sent = f"({text})" if brackets else text
+    assert server.queries[0]["filter"].startswith(f"{sent} and started_at ge ")
+
+
 def test_filter_search_and_order_options_are_sent() -> None:
-    """Each filter is in parentheses before ours; the search text is unchanged."""
+    """Each filter that is not a single comparison is in brackets before ours; the search text is unchanged."""
     server = Server(page([row(1)]))
     given = ("caller eq 'O''Neil' or callee eq '1'", "status_code ne 0")
     run(server, filter=given, search="a&b", orderby="caller asc")
     assert server.queries[0] == {
-        "filter": "(caller eq 'O''Neil' or callee eq '1') and (status_code ne 0) and "
+        "filter": "(caller eq 'O''Neil' or callee eq '1') and status_code ne 0 and "
         "started_at ge '2026-11-17T23:59:59.999999Z' and started_at lt '2026-11-19T00:00:00.000001Z'",
         "search": "a&b",
         "orderby": "caller asc, id asc",

@@ -115,12 +115,32 @@ class Run(Struct):
 def _check_brackets(text: str) -> None:
     """Refuse a filter with unbalanced brackets or quotes, which would change the meaning of the window's filter."""
     depth = 0
-    for part in re.sub(r"'(?:[^']|'')*'", "", text):
+    for part in _unquoted(text):
         depth += {"(": 1, ")": -1}.get(part, 0)
         if depth < 0:
             break
-    if depth or "'" in re.sub(r"'(?:[^']|'')*'", "", text):
+    if depth or "'" in _unquoted(text):
         raise UsageError(f"--filter {text!r}: unbalanced brackets or quotes", hint="for example caller eq '100'")
+
+
+def _unquoted(text: str) -> str:
+    """Return a filter without its quoted values."""
+    return re.sub(_TEXT, "", text)
+
+
+_TEXT = r"'(?:[^']|'')*'"
+_COMPARISON = re.compile(
+    rf"\w+ +(?:eq|ne|gt|ge|lt|le) +(?:{_TEXT}|-?[0-9.]+|true|false|null)"
+    rf"|(?:startswith|endswith|contains)\( *\w+ *, *{_TEXT} *\)"
+)
+
+
+def _operand(text: str) -> str:
+    """Return a filter as an operand of `and`: in brackets, unless it is a single comparison as the guide shows it.
+
+    The guide does not show brackets. Without them, a filter that is not well formed could swallow what follows it.
+    """
+    return text if _COMPARISON.fullmatch(text) else f"({text})"
 
 
 def cdrs(query: Query[PortsipSettings]) -> Iterator[Event]:
@@ -178,7 +198,7 @@ def run_for(query: Query[PortsipSettings], path: str) -> Run:
     return Run(
         query.client,
         path,
-        condition=" and ".join(f"({text})" for text in filters),
+        condition=" and ".join(map(_operand, filters)),
         search=options["search"],
         size=options["page_size"],
         given=" or ".join(f"{name} {text!r}" for name, text in words.items() if text),

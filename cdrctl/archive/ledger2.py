@@ -25,7 +25,7 @@ from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
-from cdrctl.archive.ledger_days import CallLedger, file_entry, parse_ledger, read_day, text_of
+from cdrctl.archive.ledger_days import CallLedger, day_key, file_entry, parse_ledger, read_day, text_of
 from cdrctl.archive.ledger_merge import Unsaved, merged
 from cdrctl.archive.opening import etag_of, make_folder, names_in, pause, read_file, see_again
 from cdrctl.archive.places import StoredPath
@@ -380,7 +380,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         **_plain_sweeps(ledger.sweeps),
     }
     names = sorted({*ledger.readings, *ledger.files})
-    days = b",".join([json.dumps(day).encode() + b":" + ledger.day_text(day) for day in names])
+    days = b",".join([day_key(day) + ledger.day_text(day) for day in names])
     content = json.dumps(head, separators=(",", ":")).encode()[:-1] + b',"days":{' + days + b"}}\n"
     try:
         make_folder(path.parent)

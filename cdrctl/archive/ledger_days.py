@@ -176,6 +176,12 @@ def text_of(value: Any) -> str:
     return value
 
 
+@functools.lru_cache(WINDOWS_REMEMBERED)
+def day_key(day: str) -> bytes:
+    """Return the key of a day in a JSON object, with its colon."""
+    return json.dumps(day).encode() + b":"
+
+
 def day_text(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> bytes:
     """Return a day as JSON."""
     plain: dict[str, Any] = {"readings": [plain_reading(one) for one in readings]}

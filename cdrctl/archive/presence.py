@@ -30,6 +30,7 @@ from cdrctl.archive.store import (
     Archive,
     digest_of,
     is_there,
+    presence_in,
     sizes_in,
     whose_in,
     writing_archive,
@@ -86,11 +87,11 @@ def check_files(
         OutputError: A file cannot be examined.
     """
     found, folder = Presence(), archive.folder
-    readings, size_of = ledger.readings(*names), sizes_in(folder)
+    readings, size_of, is_in = ledger.readings(*names), sizes_in(folder), presence_in(folder)
     mirror = folder.place[0] if isinstance(folder, StoredPath) else None
     for entry in ledger.files(*names):
         size = size_of(entry.path) if mirror is None else _known_size(mirror, entry)
-        described = size is None or size_of(_beside(archive, entry)) is not None
+        described = size is None or is_in(_beside(archive, entry))
         if size == entry.bytes and (described or _restored(archive, ledger, entry, readings.get(entry.day, []), log)):
             continue
         if size == NOT_A_FILE:

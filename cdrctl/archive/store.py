@@ -207,7 +207,9 @@ def check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -> Iterator[tuple[Path, str, int]]:
+def stage_file(
+    path: Path, write: Callable[[BinaryIO], None], whose: str = "", *, digested: bool = True
+) -> Iterator[tuple[Path, str, int]]:
     """Write a temporary file beside a path, and yield it with its digest and size; remove it unless it was renamed.
 
     It is durable on disk. A new file belongs to its owner alone. One that is there gives its owner, group and
@@ -217,6 +219,7 @@ def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -
         path: The file.
         write: Writes the content.
         whose: A part of the temporary file's name by which `remove_temporary_files` tells it from those of other runs.
+        digested: Compute the digest; else it is empty.
     """
     stored = isinstance(path, StoredPath)
     old = path.stat() if not stored and path.exists() else None
@@ -232,7 +235,7 @@ def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -
                 os.fsync(file.fileno())
             size = file.tell()
             file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest() if digested else ""
         yield temporary, sha256, size
     finally:
         with suppress(OSError):
@@ -254,7 +257,7 @@ def replace_file(path: Path, content: bytes, whose: str = "") -> None:
     def write(out: BinaryIO) -> None:
         out.write(content)
 
-    with stage_file(path, write, whose) as (temporary, _, _):
+    with stage_file(path, write, whose, digested=False) as (temporary, _, _):
         put_in_place(temporary, path)
     sync_folder(path.parent)
 
@@ -428,6 +431,14 @@ def sizes_in(folder: Path) -> Callable[[str], int | None]:
         return lambda path: size_of(f"{folder}/{path}")
     mirror, inside = folder.place
     return lambda path: mirror.listed.size(f"{inside}/{path}" if inside else path)
+
+
+def presence_in(folder: Path) -> Callable[[str], bool]:
+    """Return a function from a path in a folder to whether there is something, which costs half of its size."""
+    if not isinstance(folder, StoredPath):
+        return lambda path: os.access(f"{folder}/{path}", os.F_OK)
+    size = sizes_in(folder)
+    return lambda path: size(path) is not None
 
 
 def size_of(path: str) -> int | None:

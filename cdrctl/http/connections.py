@@ -92,6 +92,13 @@ class Connections:
             transport.close()
 
 
+@functools.cache
+def _trusting_none() -> ssl.SSLContext:
+    import ssl
+
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
     """Return the SSL context that verifies certificates. Without encryption it trusts none, which takes no time.
 
@@ -101,7 +108,7 @@ def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
     import ssl
 
     if not encrypted:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return _trusting_none()
     try:
         return ssl.create_default_context(cafile=ca_file) if ca_file else _usual_authorities(_named_authorities())
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError

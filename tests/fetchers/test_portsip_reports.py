@@ -218,7 +218,7 @@ def test_list_of_reports_has_the_filter_and_order_of_the_user() -> None:
     run(server, "completed-reports list")
     assert server.lines == ["GET /call_reports", "GET /completed_call_reports", "GET /completed_call_reports"]
     assert server.queries[0] == {"orderby": "id asc", "top": "100", "skip": "0", "count": "true"}
-    words = {"filter": "(name eq 'x')", "search": "s", "orderby": "name desc, id asc"}
+    words = {"filter": "name eq 'x'", "search": "s", "orderby": "name desc, id asc"}
     assert server.queries[1] == {**words, "top": "5", "skip": "0", "count": "true"}
 
 

@@ -216,7 +216,7 @@ SHARED: Mapping[str, Option] = {
         option(
             "-f",
             "--format",
-            about="csv, tsv, jsonl, json, table, parquet, xlsx, sqlite or duckdb. Default: by the extension of -o, "
+            about="csv, tsv, jsonl, json, table, parquet, xlsx, sqlite or duckdb. Default: by the ending of -o, "
             "else table on a terminal and jsonl in a pipe.",
             metavar="FORMAT",
             panel="Output",

@@ -310,7 +310,7 @@ TOPICS = {
         (
             FORMATS,
             (
-                "Without -f, the extension of -o FILE decides; without -o, a terminal gets a table and a pipe gets "
+                "Without -f, the ending of -o FILE decides; without -o, a terminal gets a table and a pipe gets "
                 "jsonl. A file is written under another name and renamed when it is complete; .gz after the extension "
                 "compresses it; `-o -` is stdout. Only data goes to stdout."
             ),

@@ -143,7 +143,7 @@ def test_the_arithmetic_of_webex_is_that_of_the_plan() -> None:
     need = fleet.need_of("webex")
     assert (need.days, need.windows, need.seconds) == (3, 8, 427)
     assert "7 \N{MULTIPLICATION SIGN} 61 s = **427 s for each profile and night**" in PAGE
-    assert f"one with {24 * 3600 // 427} profiles a whole day" in PAGE
+    assert f"a token with {24 * 3600 // 427} profiles a whole day" in PAGE
     assert f"10 profiles needs {10 * 427 // 60} minutes" in PAGE
 
 

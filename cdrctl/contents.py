@@ -5,6 +5,7 @@ They are valid within one process: Python's hashes of texts differ from process 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -150,6 +151,17 @@ def _hashable(value: Any) -> Any:
 
 def _dump(value: Any) -> bytes:
     try:
-        return msgspec.json.encode(value)
+        found = msgspec.json.encode(value)
     except (ValueError, TypeError):  # it has an `Unreadable`, or half a surrogate pair
         return repr(value).encode("utf-8", "surrogatepass")
+    if b"null" in found and not _is_finite(value):
+        return repr(value).encode()
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value has neither NaN nor infinity, which JSON would write as null. Batches never have them."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return all(map(_is_finite, inner))

@@ -197,7 +197,7 @@ def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = Non
         held.sort(key=key)
         if held:
             edges.append((key(held[0]), key(held[-1])))
-        if held and runs:  # so that memory is free for whoever reads them
+        if held and runs:  # the reader of the rows needs the memory
             runs.append(_write_run(file, held))
             held = []
         rows: Iterator[Any] = iter(held)

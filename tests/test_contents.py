@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -39,6 +40,13 @@ def test_records_that_differ_in_any_field_have_different_fingerprints(other: dic
     first, second, third = contents_of(batch)
     assert first == third != second
     first, second, third = contents_of([ROW, other, {name: ROW[name] for name in reversed(ROW)}])
+    assert first == third != second
+
+
+@for_each("value", [[math.nan], [math.inf], {"a": [-math.inf, None]}])
+def test_what_json_cannot_write_is_not_null(value: Any) -> None:
+    nothing = {"a": [None, None]} if isinstance(value, dict) else [None]
+    first, second, third = contents_of([{**ROW, "more": value}, {**ROW, "more": nothing}, {**ROW, "more": value}])
     assert first == third != second
 
 

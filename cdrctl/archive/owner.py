@@ -158,7 +158,8 @@ def has_same_rounds(owner: Owner, account: Account) -> bool:
 def _rounds_of(written: str) -> int:
     """Return the rounds of a stored digest; 0 if it is damaged."""
     *_, rounds = written.split(":") if written.count(":") > 1 else ("", str(SLOW_ROUNDS))
-    return int(rounds) if rounds.isdecimal() and int(rounds) <= SLOW_ROUNDS else 0
+    few = rounds.isdecimal() and len(rounds) <= len(str(SLOW_ROUNDS))
+    return int(rounds) if few and int(rounds) <= SLOW_ROUNDS else 0
 
 
 def _key_digest(text: str, rounds: int, key: bytes | None = None) -> str:

@@ -371,7 +371,7 @@ COMMANDS = {
         "export",
         """Export the calls of several profiles as one stream of common CDRs.
 
-If a profile fails, the records of the others are written all the same, and the exit code is not 0.""",
+If a profile fails, the records of the others are still written, and the exit code tells the failure.""",
         export_together,
         (
             ALL,

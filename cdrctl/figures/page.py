@@ -72,7 +72,7 @@ class Section(Struct, frozen=True):
         html: Its content, escaped.
         note: What a reader must know about it, or why it is empty.
         warning: The note warns of numbers that are missing.
-        said: What whoever makes the report is told, too.
+        said: The warning that the command prints about it; empty for none.
     """
 
     title: str

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from cdrctl import sandbox
-from cdrctl.archive.owner import NAMES, Account, is_same_account, owner_of, write_owner
+from cdrctl.archive.owner import NAMES, Account, Owner, is_same_account, owner_of, write_owner
 from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.digests import SLOW_ROUNDS
@@ -246,6 +246,12 @@ def test_the_digest_of_what_might_be_a_password_is_slow(tmp_path: Path, code: st
     key, found = owner.key.split(":")[:2]
     text = json.dumps([code, ""]).encode()
     assert found == hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(key), rounds, 8).hex()
+
+
+@for_each("rounds", ["0", "x", "-1", "99999", "9" * 5000])
+def test_an_account_with_damaged_rounds_is_not_certainly_the_same(rounds: str) -> None:
+    owner = Owner("test", "host", {}, f"00:0000000000000000:{rounds}")
+    assert not is_same_account(owner, Account("test", "host", {}, LONG, 1), "acme")
 
 
 def test_a_slow_digest_of_a_token_is_accepted_and_written_anew(bench: Bench) -> None:

@@ -19,7 +19,7 @@ _FIRST, _LAST = (
     for year, month, day in ((FIRST_YEAR, 1, 1), (LAST_YEAR, 12, 31))
 )
 _LENGTH = len("2026-11-19T08:00:00.123Z")
-_DIGITS = str.maketrans("", "", "0123456789")
+_DIGITS = b"0123456789"
 _MOST = 20_000
 """Entries of a cache."""
 
@@ -50,13 +50,18 @@ _SECOND_TEXTS = [*_SECONDS]
 _SECOND = timedelta(seconds=1)
 
 
+def separators_of(text: str) -> bytes:
+    """Return a text without its digits, with a question mark for each character beyond ASCII."""
+    return text.encode("ascii", "replace").translate(None, _DIGITS)
+
+
 def _check(column: Sequence[Value]) -> None:
     """Raise ValueError unless all values are times in the one form, or None."""
     given = [*filter(None, column)] if None in column else column
     if {str} != {*map(type, given)} and given:
         raise ValueError
     joined = "".join(given)
-    if joined.translate(_DIGITS) != "--T::.Z" * len(given) or "T24" in joined or {*map(len, given)} - {_LENGTH}:
+    if separators_of(joined) != b"--T::.Z" * len(given) or "T24" in joined or {*map(len, given)} - {_LENGTH}:
         raise ValueError
 
 

@@ -146,7 +146,6 @@ def read_units(raw: Any, *, per_unit: int = 10_000) -> str:
     return f"{'-' if units < 0 else ''}{whole}.{rest:0{places}d}"
 
 
-_DIGITS = str.maketrans("", "", "0123456789")
 _LENGTH = len("2026-11-19T08:00:00.123Z")
 
 
@@ -160,9 +159,9 @@ def canonical_instants(raw: Sequence[str]) -> Sequence[str] | None:
     if not given:
         return raw
     whole = "." not in given[0]
-    form, shortest = ("--T::Z", _LENGTH - 4) if whole else ("--T::.Z", _LENGTH)
+    form, shortest = (b"--T::Z", _LENGTH - 4) if whole else (b"--T::.Z", _LENGTH)
     joined = "".join(given)
-    if joined.translate(_DIGITS) != form * len(given) or "T24" in joined:
+    if instants.separators_of(joined) != form * len(given) or "T24" in joined:
         return None
     lengths = set(map(len, given))
     if min(lengths) < shortest or is_placeholder(min(given)) or is_placeholder(max(given)):

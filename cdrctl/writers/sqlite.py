@@ -13,13 +13,14 @@ from cdrctl.writers.sql import quote
 from cdrctl.writers.typed import fitter, typed_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdrctl.records.columns import Column, Kind
     from cdrctl.records.events import Row
     from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
+    from cdrctl.writers.typed import Cells
 
 DATABASE = True
 
@@ -40,9 +41,10 @@ def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
 
     None is deleted but those whose place a row takes (see `Schema.replaced_keys`).
 
-    Rows are collected in a temporary table outside the database and merged in one transaction at the end: until then
-    the database is unchanged and not locked. Missing columns are added. Times are text in UTC, booleans are 1 and 0,
-    money and decimals are text, lists and objects are JSON text.
+    Rows for an existing database are collected in a temporary table outside it and merged in one transaction at the
+    end: until then the database is unchanged and not locked. Rows for a new one are written into it directly. Missing
+    columns are added. Times are text in UTC, booleans are 1 and 0, money and decimals are text, lists and objects are
+    JSON text.
 
     Raises:
         OutputError: It is not an SQLite database, the table was not made by cdrctl, or it cannot be written.
@@ -52,15 +54,19 @@ def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
     with _sqlite_errors(out):
-        if out.exists() and sql.database_in(out) != "SQLite":
+        is_new = not out.exists()
+        if not is_new and sql.database_in(out) != "SQLite":
             raise OutputError(f"cannot write {out.name}: it is not a database of SQLite", hint=_ELSEWHERE)
         database = sqlite3.connect(out, timeout=sql.BETWEEN_TRIES, isolation_level=None)
     with closing(database):
+        if is_new:
+            _fill(database, out, schema, columns, look.name, map(fit, filter(None, pages)))
+            return
         with _sqlite_errors(out):
             _exclusively(database, lambda: _missing_columns(database, look.name, columns))  # fails before any request
             database.execute(f"CREATE TEMP TABLE incoming ({sql.name_list(columns)})")
             database.execute("CREATE TEMP TABLE replaced (record_key)")
-        insert = f"INSERT INTO temp.incoming VALUES ({', '.join('?' * len(columns))})"
+        insert = f"INSERT INTO temp.incoming VALUES ({_places(columns)})"
         for page in pages:
             if page:
                 rows = zip(*fit(page), strict=True)
@@ -74,24 +80,67 @@ def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
             _exclusively(database, lambda: _merge(database, look.name, columns, schema))
 
 
+def _fill(
+    database: sqlite3.Connection,
+    out: Path,
+    schema: Schema,
+    columns: Sequence[Column],
+    name: str,
+    pages: Iterable[Cells],
+) -> None:
+    """Write pages into a new database, which nobody else sees before it is moved into place.
+
+    Rows go into the table at once, in one transaction: there are no older rows whose place they could take. The index
+    is made last, which takes less time. Whoever moves the file flushes it to the disk.
+    """
+    with _sqlite_errors(out):
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA journal_mode = MEMORY")
+        database.execute("BEGIN IMMEDIATE")
+        _create(database, name, columns)
+    insert = _insert(schema, columns, name, f"VALUES ({_places(columns)})")
+    for cells in pages:
+        with _sqlite_errors(out):
+            database.executemany(insert, zip(*cells, strict=True))
+    with _sqlite_errors(out):
+        _create_index(database, name, columns)
+        database.execute("COMMIT")
+
+
 def _merge(database: sqlite3.Connection, name: str, columns: Sequence[Column], schema: Schema) -> None:
     table = f"main.{quote(name)}"
     missing = _missing_columns(database, name, columns)
     if missing is None:
-        key = "NOT NULL PRIMARY KEY"
-        database.execute(f"CREATE TABLE {table} ({sql.definition(columns, _TYPES, key)})")
+        _create(database, name, columns)
     for column in missing or ():
         database.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {_TYPES[column.kind]}")
+    _create_index(database, name, columns)
+    database.execute(f"DELETE FROM {table} WHERE record_key IN (SELECT record_key FROM temp.replaced)")
+    database.execute(_insert(schema, columns, name, f"SELECT {sql.name_list(columns)} FROM incoming WHERE true"))
+
+
+def _create(database: sqlite3.Connection, name: str, columns: Sequence[Column]) -> None:
+    database.execute(f"CREATE TABLE main.{quote(name)} ({sql.definition(columns, _TYPES, 'NOT NULL PRIMARY KEY')})")
+
+
+def _create_index(database: sqlite3.Connection, name: str, columns: Sequence[Column]) -> None:
     start = _start(columns)
     if start is not None:
         index = quote(f"{name}_{start.name}")
         database.execute(f"CREATE INDEX IF NOT EXISTS main.{index} ON {quote(name)} ({quote(start.name)})")
-    database.execute(f"DELETE FROM {table} WHERE record_key IN (SELECT record_key FROM temp.replaced)")
-    names, changes = sql.name_list(columns), sql.update_clause(columns, schema, "json_patch")
-    database.execute(
-        f"INSERT INTO {table} AS here ({names}) SELECT {names} FROM incoming WHERE true "
+
+
+def _insert(schema: Schema, columns: Sequence[Column], name: str, rows: str) -> str:
+    """Return the statement that adds rows to the table, or changes those with the same key."""
+    changes = sql.update_clause(columns, schema, "json_patch")
+    return (
+        f"INSERT INTO main.{quote(name)} AS here ({sql.name_list(columns)}) {rows} "
         f"ON CONFLICT ({quote(columns[0].name)}) DO UPDATE SET {changes}"
     )
+
+
+def _places(columns: Sequence[Column]) -> str:
+    return ", ".join("?" * len(columns))
 
 
 def _missing_columns(database: sqlite3.Connection, name: str, columns: Sequence[Column]) -> list[Column] | None:

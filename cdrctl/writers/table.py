@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
-from cdrctl.records.readers import iso_instant
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.readers import canonical_instants, iso_instant
 from cdrctl.writers.values import columns_of, text_of
 from cdrctl.zones import name_of
 
@@ -32,6 +33,9 @@ _LEAST = 20
 
 _GAP = 2
 """Blanks between two columns."""
+
+_MINUTE, _SECOND = len("2026-11-19T08:00"), len("2026-11-19T08:00:00")
+_MINUTES_CACHED = 20_000
 
 _READABLE = 8
 """Text is not shortened below this width to make room for one more column."""
@@ -76,22 +80,25 @@ class _TableColumn:
     Args:
         at: Its position in a row.
         column: The column.
-        text: Returns the text of a value.
+        texts_of: Returns the texts of values.
     """
 
-    __slots__ = ("at", "column", "is_number", "text", "texts", "width")
+    __slots__ = ("at", "column", "is_number", "texts", "texts_of", "width")
 
-    def __init__(self, at: int, column: Column, text: Callable[[Any], str]) -> None:
+    def __init__(self, at: int, column: Column, texts_of: Callable[[Sequence[Any]], list[str]]) -> None:
         self.at = at
         self.column = column
         self.is_number = column.kind in _NUMBERS
-        self.text = text
+        self.texts_of = texts_of
         self.texts: list[str] = []
         self.width = 0
 
     def cells(self, tones: Sequence[str | None] | None) -> list[str]:
         """Return the cells of the page, padded or cut to the column's width, in these colours."""
         width, number = self.width, self.is_number
+        if "".join(self.texts).isascii() and max(map(len, self.texts)) <= width:
+            pad: Callable[[str, int], str] = str.rjust if number else str.ljust
+            return self._colored([*map(pad, self.texts, repeat(width))], tones)
         whole = number or self.column.kind == "time"
         cells = []
         for text in self.texts:
@@ -101,6 +108,10 @@ class _TableColumn:
                 long, text = (len(cut) if cut.isascii() else cell_len(cut)), cut  # noqa: PLW2901 - of this cell
             blanks = " " * (width - long)
             cells.append(blanks + text if number else text + blanks)
+        return self._colored(cells, tones)
+
+    @staticmethod
+    def _colored(cells: list[str], tones: Sequence[str | None] | None) -> list[str]:
         if tones is None:
             return cells
         return [cell if tone is None else _colorize(cell, tone) for cell, tone in zip(cells, tones, strict=True)]
@@ -119,17 +130,18 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
     """
     columns = columns_of(schema)
     room = max(look.width, _LEAST)
-    laid = [_TableColumn(i, columns[i], _display(columns[i], look.zone)) for i in _positions(columns, look)]
+    laid = [_TableColumn(i, columns[i], display_texts(columns[i], look.zone)) for i in _positions(columns, look)]
     laid = laid[: room // (1 + _GAP) + 1]  # no more can fit
     wanted = len(columns) if look.chosen is None else len(look.chosen)
     outcome = look.outcome if look.color else None
     first = True
     for page in pages:
-        rows: Sequence[Any] = list(page)
-        if not rows:
+        if not page:
             continue
+        rows: Sequence[Any] = page
+        values: Sequence[Sequence[Any]] = page.values() if isinstance(page, RowBatch) else [*zip(*rows, strict=True)]
         for one in laid:
-            one.texts = [one.text(row[one.at]) for row in rows]
+            one.texts = one.texts_of(values[one.at])
         head = ""
         if first:
             first = False
@@ -151,6 +163,51 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
 def display_text(value: Any, column: Column, zone: tzinfo) -> str:
     """Return a value for people: a dash for null, yes or no, local times, 1:02:03, no control characters."""
     return _display(column, zone)(value)
+
+
+def display_texts(column: Column, zone: tzinfo) -> Callable[[Sequence[Any]], list[str]]:
+    """Return a function from values of a column to their texts, those of `_display`."""
+    read = _display(column, zone)
+    minutes: dict[str, str] = {}
+
+    def texts(values: Sequence[Any]) -> list[str]:
+        kinds = {*map(type, values)} - {type(None)}
+        if kinds == {str} and column.kind == "time":
+            found = _local_texts(values, zone, minutes) if all(values) else None
+            if found is not None:
+                return found
+        elif kinds == {str}:
+            found = ["-" if value is None else value for value in values] if None in values else [*values]
+            if "".join(found).isprintable():
+                return found
+        elif kinds <= {int} or kinds <= {bool}:  # few different values
+            known = {value: read(value) for value in {*values}}
+            return [known[value] for value in values]
+        return [*map(read, values)]
+
+    return texts
+
+
+def _local_texts(times: Sequence[str], zone: tzinfo, minutes: dict[str, str]) -> list[str] | None:
+    """Return times such as `2026-11-19T08:00:00.123Z` as the clocks of a zone show them.
+
+    None if one is no such time, or differs from UTC by more than whole minutes.
+
+    Args:
+        times: The times.
+        zone: The zone.
+        minutes: The minutes that are known, in UTC and as the zone's clocks show them; the others are added.
+    """
+    if canonical_instants(times) is not times:
+        return None
+    if len(minutes) > _MINUTES_CACHED:
+        minutes.clear()
+    for minute in {time[:_MINUTE] for time in times} - minutes.keys():
+        found = _local(f"{minute}:00.000Z", zone)
+        if found is None or not found.endswith(":00"):
+            return None
+        minutes[minute] = found[:_MINUTE]
+    return [minutes[time[:_MINUTE]] + time[_MINUTE:_SECOND] for time in times]
 
 
 def _display(column: Column, zone: tzinfo) -> Callable[[Any], str]:

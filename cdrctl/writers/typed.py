@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cdrctl.errors import UsageError
 from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import EXTRA, misfit
+from cdrctl.records.readers import canonical_instants
 from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.writers.values import columns_of, json_of, text_of, utf8
 
@@ -110,7 +111,7 @@ def _fit_values(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], l
         ), []
     if kind == "list":
         return [None if value is None else _json(value) for value in values], []
-    if kind == "boolean" and kinds == {bool}:
+    if len(kinds) == 1 and _all_fit(kind, kinds.pop(), values):
         return values, []
     fits = _FITS[kind]
     found: list[Value] = []
@@ -122,6 +123,22 @@ def _fit_values(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], l
             found.append(None)
             misfits.append(at)
     return found, misfits
+
+
+def _all_fit(kind: Kind, type_: type, values: Sequence[Any]) -> bool:
+    """Return whether values of one type, and None, are known to fit a column as they are, without a look at each."""
+    there = [value for value in values if value is not None] if None in values else values
+    match kind:
+        case "boolean":
+            return type_ is bool
+        case "integer" | "seconds":
+            return type_ is int and min(there) in _INTEGERS and max(there) in _INTEGERS
+        case "decimal" | "money":
+            return type_ is str and all(map(_PLAIN, there))
+        case "time":
+            return type_ is str and all(there) and canonical_instants(there) is there
+        case _:
+            return False
 
 
 def _texts(values: Sequence[str | None]) -> Sequence[str | None]:

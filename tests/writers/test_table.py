@@ -1,6 +1,6 @@
 import re
 import unicodedata
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -10,10 +10,10 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from cdrctl.records.columns import Kind
+from cdrctl.records.columns import Column, Kind
 from cdrctl.records.common import Outcome
 from cdrctl.writers import RenderOptions
-from cdrctl.writers.table import columns_that_fit, fit_widths
+from cdrctl.writers.table import columns_that_fit, display_text, display_texts, fit_widths
 from tests.support.products import for_each
 
 from .examples import BERLIN, LOOK, nasty_text, schema, values, written
@@ -379,3 +379,21 @@ def test_a_remark_follows_the_zone() -> None:
 def test_an_unnamed_zone_is_called_that_of_the_machine() -> None:
     assert table(replace(LOOK, zone=tzlocal())).startswith("times in the zone of this machine (UTC")
     assert table(replace(LOOK, zone=timezone(timedelta(hours=2)))).startswith("times in UTC+02:00\n")
+
+
+TIMES = st.datetimes(datetime(1880, 1, 1)).map(lambda time: f"{time.isoformat(timespec='milliseconds')}Z")  # noqa: DTZ001 - made to be in UTC
+VALUES = st.one_of(
+    st.lists(TIMES, min_size=1),
+    st.lists(st.integers() | st.none(), min_size=1),
+    st.lists(st.booleans() | st.none(), min_size=1),
+    st.lists(nasty_text | st.none(), min_size=1),
+    st.lists(values | TIMES, min_size=1),
+)
+
+
+@given(st.sampled_from(get_args(Kind)), VALUES, st.sampled_from(["Europe/Berlin", "Africa/Monrovia", "Asia/Kathmandu"]))
+def test_a_column_has_the_texts_of_its_values(kind: Kind, column: list[Any], name: str) -> None:
+    it, zone = Column("it", "it", kind), ZoneInfo(name)
+    texts = display_texts(it, zone)
+    for _ in range(2):  # minutes are known in the second round
+        assert texts(column) == [display_text(value, it, zone) for value in column]

@@ -172,7 +172,7 @@ class Profile(Struct):
         )
         if gives_file:
             raise UsageError(
-                f"{self.provider} {call} gives a file, and no records",
+                f"{self.provider} {call} returns a file, not records",
                 hint=f"use the command: cdrctl {self.provider} {call}",
             )
         unknown = sorted(options.keys() - {one.name for one in described.options})

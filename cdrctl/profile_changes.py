@@ -133,7 +133,7 @@ def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_S
         if file_text(path)[0] != before:
             raise UsageError(
                 f"{path} was changed by another program while it was being edited",
-                hint="edit it again; nothing was saved",
+                hint="edit the file again; nothing was saved",
             )
         replace_file(path, after.encode(), through_links=True)
 

@@ -192,7 +192,7 @@ def none_left() -> TemporaryError:
     """Return the error that no further thread can be started."""
     return TemporaryError(
         "no further thread can be started on this machine",
-        hint="run it again when fewer programs run, or raise the limit: ulimit -u, or that of the container",
+        hint="run the command again when fewer programs run, or raise the limit: ulimit -u, or that of the container",
     )
 
 

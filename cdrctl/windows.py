@@ -101,7 +101,7 @@ def duration(text: str, option: str = "") -> timedelta:
             if length <= LONGEST_LENGTH:
                 return length
     raise UsageError(
-        f"{option} {text[:LONGEST_TEXT]!r} is not a length of time.".lstrip(),
+        f"{option} {text[:LONGEST_TEXT]!r} is not a length of time".lstrip(),
         hint="write a number and a unit: 90s, 90m, 24h, 7d or 2w",
     )
 
@@ -164,16 +164,16 @@ def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime)
     hint = "add an earlier --since: the default is 24 hours ago" if since is None else None
     if start == end:
         raise UsageError(
-            f"The window is empty: --since and --until are both {rfc3339(start)}.",
+            f"the window is empty: --since and --until are both {rfc3339(start)}",
             hint=hint or "use a later --until, which itself is not part of the window",
         )
     if until is None:
         raise UsageError(
-            f"The window begins in the future: --since is {rfc3339(start)}, and it is {rfc3339(end)} now.",
+            f"the window begins in the future: --since is {rfc3339(start)}, but now is {rfc3339(end)}",
             hint="use an earlier --since",
         )
     raise UsageError(
-        f"The window is reversed: --since {rfc3339(start)} is after --until {rfc3339(end)}.",
+        f"the window is reversed: --since {rfc3339(start)} is after --until {rfc3339(end)}",
         hint=hint or "swap the two, or correct one",
     )
 
@@ -446,4 +446,4 @@ def _check_year(moment: datetime, text: str, option: str) -> None:
 
 def _refusal(option: str, text: str, why: str, hint: str = FORMS) -> UsageError:
     """Return the error for a time that was typed, with the text cut to a readable length."""
-    return UsageError(f"{option} {text[:LONGEST_TEXT]!r} {why}.", hint=hint)
+    return UsageError(f"{option} {text[:LONGEST_TEXT]!r} {why}", hint=hint)

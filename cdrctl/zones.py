@@ -75,7 +75,7 @@ def zone(name: str) -> tzinfo:
         found = machine_zone()
         if found is None:
             raise UsageError(
-                f"TZ does not name a time zone: {os.environ.get('TZ', '')[:LONGEST_NAME]!r}.",
+                f"TZ does not name a time zone: {os.environ.get('TZ', '')[:LONGEST_NAME]!r}",
                 hint="set TZ to a name such as Europe/Paris, or name the zone with --tz",
             )
         return found
@@ -86,12 +86,12 @@ def zone(name: str) -> tzinfo:
         return found
     if cities is not None:
         raise UsageError(
-            f"The abbreviation {name!r} is ambiguous: it does not say which time zone.",
+            f"the abbreviation {name!r} is ambiguous: several time zones use it",
             hint=f"write {alternatives([*cities])}, or an offset such as +02:00",
         )
     similar = [] if SIGNED.match(name) else _similar_zones(name)  # a similar name can have the opposite sign
     raise UsageError(
-        f"There is no time zone {name[:LONGEST_NAME]!r}.", hint=f"write {alternatives(similar)}" if similar else FORMS
+        f"there is no time zone {name[:LONGEST_NAME]!r}", hint=f"write {alternatives(similar)}" if similar else FORMS
     )
 
 
@@ -152,7 +152,7 @@ def _fixed(name: str, offset: re.Match[str]) -> tzinfo:
     """Return the zone of an offset; UsageError for an offset that no place has."""
     length = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
     if length > FARTHEST or int(offset[3] or 0) >= 60:
-        raise UsageError(f"No time zone is {name} from UTC.", hint="write an offset from -12:00 to +14:00")
+        raise UsageError(f"no time zone is {name} from UTC", hint="write an offset from -12:00 to +14:00")
     return timezone(-length if offset[1] == "-" else length) if length else UTC
 
 

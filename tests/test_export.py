@@ -149,7 +149,7 @@ def test_records_with_an_unreadable_start_are_kept_with_one_warning() -> None:
     records: list[Record] = [{"id": "1"}, {"id": "2", "at": "noon"}]
     out, _, told = export([Page(records)])
     assert out == records
-    assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
+    assert told == [("warning", "a record has a start that cannot be read; such records are kept")]
 
 
 @for_each("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
@@ -163,7 +163,7 @@ def test_records_with_a_missing_or_implausible_start_are_kept_in_a_batch_too(odd
     assert isinstance(read["items"], RecordBatch)
     out, _, told = export([Page(read["items"])], call=webex)
     assert [record["Report ID"] for record in out] == ["0", "1"]
-    assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
+    assert told == [("warning", "a record has a start that cannot be read; such records are kept")]
 
 
 def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[list[Any], list[str]]:
@@ -355,7 +355,7 @@ def test_a_past_window_that_the_provider_does_not_have_yet_is_incomplete(cut: bo
     window, said = reachable(asked, LAG, NOON, "Acme", cut=cut)
     assert window == (Window(DAY.since, NOON - LAG) if cut else asked)
     assert isinstance(said[0], Gap)
-    assert said[0].hint == "run it again in 4 min"
+    assert said[0].hint == "run the command again in 4 min"
 
 
 def test_a_window_is_cut_at_a_whole_second() -> None:

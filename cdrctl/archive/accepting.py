@@ -25,7 +25,7 @@ def accepted_contents(archive: Archive, path: Path, before: CallLedger) -> Conte
     The readings are those of the old ledger if it knows this file. Otherwise the day is to be read again.
 
     Args:
-        archive: The archive, in the present layout.
+        archive: The archive, in the current layout.
         path: The file, which has no readings.
         before: The old ledger of its call.
 

@@ -330,11 +330,11 @@ def differing_calls(
         for day in sorted({*files, *state}):
             name = path_of(archive, profile, day).relative_to(archive.folder).as_posix()
             if legs is None or digests is None or day not in state:
-                yield Difference(name, "is not known: the next sync writes or removes it")
+                yield Difference(name, "is not in the list of stored days: the next sync writes or removes it")
             elif day not in files:
                 yield Difference(name, "is missing: the next sync writes it again")
             elif not current_day(archive, legs, day, state[day], digests):
-                yield Difference(name, "was changed, or its legs have: the next sync writes it again")
+                yield Difference(name, "was changed, or its legs were: the next sync writes it again")
 
 
 def leg_days(archive: Archive, legs: KeptCall) -> list[str]:

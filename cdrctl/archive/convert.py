@@ -1,4 +1,4 @@
-"""Writes an archive again as a new one: with the present layout, or in another format. The old one is only read.
+"""Writes an archive again as a new one: with the current layout, or in another format. The old one is only read.
 
     NEW/_cdrctl/conversion.json     which archive it is made of, and which of its days could not be carried over
 
@@ -285,7 +285,7 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
     name = new_path.relative_to(job.new.folder).as_posix()
     stays = None if filed is None else filed._replace(path=name)
     if day != UNKNOWN and window_of(job.old, day) is None:
-        job.done.left.append(Difference(relative, "is in a folder that is no day"))
+        job.done.left.append(Difference(relative, "is in a folder whose name is not a day"))
         return stays
     try:
         _copy_aside(path, new_path)
@@ -355,7 +355,7 @@ def _write_day(job: _Job, file: DayFile, path: Path) -> str:
                 NewDay(call.columns, wanted, rows, file.records, file.readings, before, lateness=file.lateness),
             )
     except UnreadableRowError:
-        return "has a line that cannot be read"
+        return "contains a line that cannot be read"
     return ""
 
 

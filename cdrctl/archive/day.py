@@ -151,7 +151,8 @@ def _load(
         lines = recover(archive, path, whole, source.call.alike, header_of(archive, source.call))
     except OSError as error:
         raise IncompleteError(
-            f"{path} cannot be read: {error.strerror or error}", hint="correct its permissions, and run this again"
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="correct its permissions, and run the command again",
         ) from None
     entry = next(
         (one for one in ledger.files(source.profile, source.call.name) if one.day == name),

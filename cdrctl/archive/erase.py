@@ -182,7 +182,7 @@ def _days_with(
         asides = sorted(folder.glob(f"{DATE}*/*cdrs.*{ASIDE}*"))
     for path in asides:
         if _mentions(path, search.matches):
-            result.left.append(_left(archive, path, "was moved aside and has the number: delete it"))
+            result.left.append(_left(archive, path, "was moved aside and contains the number: delete this file"))
     for path in paths:
         file, keys = None, set[bytes]()
         with suppress(ValueError, EOFError, OSError, zlib.error):
@@ -190,7 +190,10 @@ def _days_with(
             if file is not None and call is not None:
                 keys = _keys_with(call, file, search)
         if file is None and _mentions(path, search.matches):
-            what = "was changed by another program, or its provider is unknown, and has the number: run sync, then this"
+            what = (
+                "contains the number, and another program changed it or its provider is unknown: "
+                "run cdrctl sync, then erase again"
+            )
             result.left.append(_left(archive, path, what))
         yield path, file, keys
 

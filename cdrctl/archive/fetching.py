@@ -246,7 +246,7 @@ class _Fetching(Struct, frozen=True):
             spool.close()
             raise
         if erased.dropped:
-            log("note", "records with an erased number came, and are not stored (-v says more)")
+            log("note", "the provider sent records with an erased number, which are not stored (-v shows details)")
             log("debug", f"{rfc3339(self.window.since)}: {erased.dropped} records with an erased number")
         is_plain = log.warnings == sent.warnings and not (erased.dropped or spool.has_unplaced)
         if copied is not None:

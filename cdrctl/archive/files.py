@@ -45,7 +45,7 @@ def _written_contents(archive: Archive, path: Path) -> Contents | None:
 
 
 def is_written(archive: Archive, path: Path, sha256: str) -> bool:
-    """Return whether cdrctl wrote the file with a digest as a day's file of an archive of the present layout.
+    """Return whether cdrctl wrote the file with a digest as a day's file of an archive of the current layout.
 
     Raises:
         OSError: What is beside it cannot be read.

@@ -68,7 +68,7 @@ def reading_archive(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {error.filename or path}: {error.strerror or error}",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
 
 

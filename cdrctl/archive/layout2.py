@@ -1,8 +1,8 @@
 """The files of an archive: each row says what it is, and a visible file beside them says what was read when.
 
 A row begins with `_key`, the digest of the record's identity, `_start`, when its call started (null if that cannot be
-parsed), and `_gone_at`, since when the provider no longer has the record (null if it has it). Then come the columns of
-the call. In JSON Lines, `_gone_at` is left out where it is null.
+parsed), and `_gone_at`, since when the provider no longer has the record (null if it still has the record). Then come
+the columns of the call. In JSON Lines, `_gone_at` is left out where it is null.
 
 `_readings.json` has the readings and the number of records of a day's file by the digest of the file. Before the file
 is replaced, it gets the entry of the new file too, so that it has the entry of whichever file is there at any instant.
@@ -155,7 +155,7 @@ def _unchanged(path: Path) -> Iterator[None]:
         yield
     except NotOursError:
         raise IncompleteError(
-            f"{path} was changed by another program while it was read", hint="run this again"
+            f"{path} was changed by another program while it was read", hint="run the command again"
         ) from None
 
 

@@ -351,7 +351,9 @@ def lock_file(path: Path, what: str, *, to_write: bool = True) -> Iterator[None]
     try:
         held.acquire()
     except Timeout:
-        raise LockedError(f"another run is using {what}", hint="run this again when the other run has ended") from None
+        raise LockedError(
+            f"another run is using {what}", hint="run the command again when the other run has ended"
+        ) from None
     except OSError as error:
         if to_write or error.errno not in NOT_WRITABLE:
             raise OutputError(

@@ -315,7 +315,7 @@ def _names_in(folder: Path) -> list[str]:
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {folder}: {error.strerror or error}",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
 
 
@@ -431,7 +431,7 @@ def ledger_from_files(archive: Archive, profile: str, call: str, *, with_deleted
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {error.filename or archive.folder}: {error.strerror or error}",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
     first = [one.window.since for readings in result.readings.values() for one in readings]
     if first or paths:

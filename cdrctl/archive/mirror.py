@@ -265,7 +265,7 @@ class Mirror:
                 self._files[SETTINGS] = new
                 ignored = "If-None-Match" if condition is None else "If-Match"
                 raise StoreError(
-                    f"{self.url}: the store ignores the condition {ignored} of a request, so that two runs at the "
+                    f"{self.url}: the store ignores the condition {ignored} of a request, so two runs at the "
                     "same time could lose records; no records were written",
                     exit_code=6,
                     hint="use a store with conditional writes (Amazon S3, Google, Azure, R2, a recent MinIO or Ceph), "

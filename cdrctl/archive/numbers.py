@@ -47,7 +47,9 @@ def number_of(text: str) -> str:
     """
     found = _whole_number(text)
     if not SHORTEST <= len(found) <= LONGEST:
-        raise UsageError("--number is not a telephone number", hint="write it with its country: +49 30 1234567")
+        raise UsageError(
+            "--number is not a telephone number", hint="write the number with its country code: +49 30 1234567"
+        )
     return found
 
 

@@ -179,7 +179,7 @@ class Objects:
                 raise StoreError(
                     f"{self.url}: the store has no such bucket",
                     exit_code=6,
-                    hint="create it, or correct the URL, the endpoint or the region",
+                    hint="create the bucket, or correct the URL, the endpoint or the region",
                 ) from None
             raise FileNotFoundError(2, "no such object", name) from None
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
@@ -191,7 +191,9 @@ class Objects:
 
 
 def _conflict(name: str) -> ConflictError:
-    return ConflictError(f"{name}: another run wrote it at the same time", hint="run this again: nothing was lost")
+    return ConflictError(
+        f"{name}: another run wrote it at the same time", hint="run the command again: nothing was lost"
+    )
 
 
 def _version(one: Mapping[str, Any]) -> Version:
@@ -315,5 +317,6 @@ def _request_error(name: str, error: Exception) -> StoreError:
         f"{name}: the store {what}",
         exit_code=5,
         said=_said(error),
-        hint=f"run this again later: finished days stay; {MAX_WAIT} says how long a request is repeated (now 120 s)",
+        hint="run the command again later: finished days stay; "
+        f"{MAX_WAIT} sets how long a request is retried (default: 120 s)",
     )

@@ -85,7 +85,7 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     except OSError as error:
         raise OutputError(
             f"{path}, which names the account of the archive's records, cannot be read: {error.strerror}",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(

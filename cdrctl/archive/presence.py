@@ -105,7 +105,7 @@ def check_files(
         elif any(one.state == "done" for one in told):
             _check_deleted(ledger, entry, told, now, found, log, only_holes=only_holes)
     for day, why in found.faults.items():
-        log("warning", f"{day}: {why}; restore it, or accept that with cdrctl verify --rebuild")
+        log("warning", f"{day}: {why}; restore the file, or accept its loss with cdrctl verify --rebuild")
     return found
 
 

@@ -115,7 +115,7 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
             raise IncompleteError(
                 f"cannot tell whether {source.profile} still points to the account whose records the archive has: "
                 f"{came.tally.gaps[0].what}",
-                hint="run this again, or accept the account without a check: --adopt",
+                hint="run the command again, or accept the account without a check: --adopt",
             )
         if any(one.mixed or not selects_alike(source.call, one.options, source.options) for one in file.readings):
             selected = True
@@ -146,7 +146,7 @@ def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
     except OSError as error:
         raise IncompleteError(
             f"{error.filename or archive.folder} cannot be read: {error.strerror or error}",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
     for path in reversed(paths):
         try:

@@ -310,7 +310,7 @@ def _add_views(connection: Any, calls: CallScan, text: str, problems: list[BaseE
         return
     if scan.archive.archive.form == "parquet":
         raise ConfigurationError(
-            "the archive is in Parquet, which is read with pyarrow, which is not installed",
+            "the archive is in Parquet, which needs pyarrow, which is not installed",
             hint="pip install 'cdrctl[parquet]'",
         )
     path = place / "rows.duckdb"

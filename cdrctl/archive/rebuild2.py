@@ -144,5 +144,5 @@ def _with_old(found: CallLedger, before: CallLedger, missing: set[str], provider
 def _unreadable(archive: Archive, error: OSError) -> IncompleteError:
     return IncompleteError(
         f"{error.filename or archive.folder} cannot be read: {error.strerror or error}; the ledger is unchanged",
-        hint="correct the permissions, and run this again",
+        hint="correct the permissions, and run the command again",
     )

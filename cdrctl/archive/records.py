@@ -162,8 +162,8 @@ def further_fields(cell: str) -> Mapping[str, Any]:
 
 
 KEYS_DIFFER = (
-    "some records have no id of the provider, or share theirs: in a database their record_key is not that of an export "
-    "from the provider, so write both into different files"
+    "some records have no id, or share one: in a database, their record_key differs from that of an export from the "
+    "provider, so write the two exports into different files"
 )
 
 

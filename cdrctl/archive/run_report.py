@@ -136,7 +136,7 @@ _CALL_CODE = _Metric(
 )
 _DAYS = _Metric("cdrctl_run_days", "", "Days fetched by the last run.")
 _FAILED = _Metric("cdrctl_run_failed_days", "", "Days that the last run could not fetch completely.")
-_RECORDS = _Metric("cdrctl_run_records", "", "Records of the last run, by what they were to the archive.")
+_RECORDS = _Metric("cdrctl_run_records", "", "Records of the last run, by outcome.")
 _SUCCESS = _Metric(
     "cdrctl_archive_last_success_timestamp_seconds",
     "seconds",

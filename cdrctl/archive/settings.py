@@ -219,7 +219,7 @@ class _Table(Struct, frozen=True):
         """Return a value that is a whole number."""
         value = self.values.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST_DAYS:
-            raise self.error(key, f"a whole number from {least} on", f"write: {key} = 7" if self.name else _USUAL)
+            raise self.error(key, f"a whole number, {least} or more", f"write: {key} = 7" if self.name else _USUAL)
         return value
 
     def table(self, key: str) -> _Table | None:

@@ -166,12 +166,12 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
     pending: list[_Missing] = []
     if window.since < begins and kept.retired is not None:
         before = Window(window.since, min(window.until, begins))
-        what = f"the calls from {_span(before)} were removed from the archive by archive retain"
-        yield Gap(what, "accept that with --allow-partial", window=before)
+        what = f"the calls from {_span(before)} were removed from the archive by cdrctl archive retain"
+        yield Gap(what, "accept the gap with --allow-partial", window=before)
     elif window.since < begins:
         before = Window(window.since, min(window.until, begins))
         first = window.since.astimezone(source.archive.zone).date()
-        what = f"the archive begins at {rfc3339(begins)} and does not have the calls from {_span(before)}"
+        what = f"the archive begins at {rfc3339(begins)} and does not contain the calls from {_span(before)}"
         yield Gap(what, f"read them with: {sync} --since {first}", window=before)
     known = overlap(window, Window(begins, max(_last_instant(source, now), begins + timedelta(seconds=1))))
     tail = _tail(source, window, now)
@@ -206,7 +206,7 @@ def recent_note(source: ArchivedCall, window: Window, now: datetime) -> tuple[da
     """
     done = source.read_until(now)
     if done is not None and window.since <= done < window.until and window.until >= now - UP_TO_NOW:
-        text = f"the archive has no calls after {rfc3339(done)} yet (-v says more)"
+        text = f"the archive has no calls after {rfc3339(done)} yet (-v shows details)"
         long = "cdrctl sync reads later calls, and those that were in progress at that time"
         return done, [Note(text, topic=RECENT), Note(long, "debug", RECENT)]
     readings = [one for told in source.readings.values() for one in replan_future(told, now)]
@@ -214,7 +214,7 @@ def recent_note(source: ArchivedCall, window: Window, now: datetime) -> tuple[da
     young = subtract(read, settled_windows(readings, source.call.timing.lookback))
     if not young:
         return None
-    text = f"from {rfc3339(young[0].since)} on, calls may still be missing (-v says more)"
+    text = f"from {rfc3339(young[0].since)} on, calls may still be missing (-v shows details)"
     long = (
         f"they were read less than {source.call.timing.lookback // timedelta(hours=1)} hours after they started; "
         "cdrctl sync reads them again, with calls that were in progress at that time"
@@ -363,8 +363,8 @@ def _gap(missing: _Missing, sync: str) -> Gap:
     if missing.deleted:
         sync = sync.replace("cdrctl sync", "cdrctl fill", 1)
     return Gap(
-        f"the archive does not have the calls from {_span(missing.window)}{why}",
-        "accept that with --allow-partial" if beyond else f"{first}read them with: {sync}",
+        f"the archive does not contain the calls from {_span(missing.window)}{why}",
+        "accept the gap with --allow-partial" if beyond else f"{first}read them with: {sync}",
         window=missing.window,
     )
 

@@ -280,7 +280,7 @@ def is_of_disk(error: OSError) -> bool:
 def write_hint(error: OSError) -> str:
     """Return the next step for an error of writing the archive."""
     remedy = _REMEDIES.get(error.errno or 0, "free disk space or correct the permissions")
-    return f"{remedy}, and run this again: finished days stay"
+    return f"{remedy}, and run the command again: finished days stay"
 
 
 @contextmanager
@@ -379,7 +379,7 @@ def check_unchanged(path: Path, there: str | None, loaded: str) -> None:
     if loaded and there not in {None, loaded}:
         raise IncompleteError(
             f"{path} was changed by another program while its day was fetched; nothing was written",
-            hint="run this again: what the file has now and what the provider has are merged",
+            hint="run the command again: it merges what the file contains now with what the provider has",
         )
 
 

@@ -184,7 +184,7 @@ def sync(
             hint="rename the profile, or start another archive",
         )
     if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
-        source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
+        source.log("warning", "[sweep] in archive.toml needs the current layout: cdrctl archive convert")
     with saved(ledger, source.profile, call.name), on_disk():
         _own(job, adopt=adopt)
         _check_files(job)

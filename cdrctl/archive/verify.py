@@ -40,7 +40,7 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
         if sha256 is None:
             yield Difference(filed.path, "is missing")
         elif sha256 != filed.sha256:
-            yield Difference(filed.path, _records_of_another(archive, path) or "is not what was written")
+            yield Difference(filed.path, _records_of_another(archive, path) or "is not as cdrctl wrote it")
         elif found is None:
             lost = "has lost its hidden index" if archive.layout == FIRST_LAYOUT else "has no entry in _readings.json"
             yield Difference(filed.path, _records_of_another(archive, path) or lost)
@@ -108,7 +108,7 @@ def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datet
     except OSError as error:
         raise IncompleteError(
             f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger is unchanged",
-            hint="correct the permissions, and run this again",
+            hint="correct the permissions, and run the command again",
         ) from error
     for key, readings in before.readings.items():
         filed = before.files.get(key)

@@ -40,7 +40,7 @@ _CALL = Column(CALL, "", "text", "call of the provider that has the record, such
 OURS = (
     Column(KEY, "", "text", "key of the record in the archive: a digest"),
     Column(START, "", "time", "start of the call, by which the archive files it; null if it is unknown"),
-    Column(GONE_AT, "", "time", "since when the provider no longer has the record; null if it has it"),
+    Column(GONE_AT, "", "time", "since when the provider no longer has the record; null if it still has the record"),
     Column(DAY, "", "text", "day on which the call started, in the archive's time zone; null if it is unknown"),
 )
 """The columns of the archive itself, which are the last ones of each view."""

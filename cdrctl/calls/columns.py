@@ -17,7 +17,7 @@ CALL: tuple[Column, ...] = (
     Column("profile", "", "text", "profile that fetched its legs"),
     Column("call_id", "", "text", "record id of the earliest leg"),
     Column("start_time", "", "time", "start of the first leg"),
-    Column("answer_time", "", "time", "when the first person answered; null if none did, or if it is not told"),
+    Column("answer_time", "", "time", "when the first person answered; null if none did, or if that is unknown"),
     Column("end_time", "", "time", "end of the last leg"),
     Column(
         "direction",
@@ -36,15 +36,15 @@ CALL: tuple[Column, ...] = (
     Column("path", "", "list", "steps of the call: kind, name, number, start and seconds"),
     Column("queue", "", "text", "first queue that the call entered"),
     Column(
-        "queue_wait_seconds", "", "seconds", "from the queue to a person's answer, or to leaving it; null if not told"
+        "queue_wait_seconds", "", "seconds", "from the queue to a person's answer, or to leaving it; null if unknown"
     ),
     Column("wait_seconds", "", "seconds", "from the start to a person's answer, or to the end"),
     Column("talk_seconds", "", "seconds", "time in which a person talked; intervals that overlap count once"),
-    Column("hold_seconds", "", "seconds", "time on hold; null if not told"),
+    Column("hold_seconds", "", "seconds", "time on hold; null if unknown"),
     Column("transfers", "", "integer", "how often the call was transferred"),
     Column("transfer", "", "text", "kind of the first transfer: blind, consulted or unknown"),
     Column("legs", "", "integer", "records of the call"),
-    Column("network_answered", "", "boolean", "whether anything answered, machines included; null if not told"),
+    Column("network_answered", "", "boolean", "whether anything answered, machines included; null if unknown"),
     Column("short", "", "boolean", "answered, with less than 6 seconds of talk"),
     Column("user", "", "text", "user who answered, or who called"),
     Column("site", "", "text", "site of the call"),
@@ -54,7 +54,7 @@ CALL: tuple[Column, ...] = (
         "cost",
         "",
         "money",
-        "sum of the costs; null if none is told, one is not a number, or they are in several currencies",
+        "sum of the costs; null if no leg has one, one is not a number, or they are in several currencies",
     ),
     Column("currency", "", "text", "currency of the cost, or several, separated by commas"),
     Column("complete", "", "boolean", "whether all legs of the call are known"),

@@ -84,7 +84,7 @@ class LegFile(Struct):
             known.add(fields)
             if self.kind is not None and not fits(dict.fromkeys(fields), self.kind.call):
                 raise UsageError(
-                    f"{self.name} has records of different kinds", hint="give each kind in a file of its own"
+                    f"{self.name} has records of different kinds", hint="put each kind of records into its own file"
                 )
 
 
@@ -139,9 +139,11 @@ def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}", hint="name a file, or -") from None
+        raise UsageError(
+            f"{name} cannot be read: {error.strerror or error}", hint="name a file, or - for standard input"
+        ) from None
     except (EOFError, zlib.error):
-        raise UsageError(f"{name} is damaged: its compressed data end too early", hint="copy it again") from None
+        raise UsageError(f"{name} is damaged: its compressed data end too early", hint="copy the file again") from None
 
 
 def _guarded(parts: Iterator[_T], name: str) -> Iterator[_T]:

@@ -52,7 +52,7 @@ def recognize(record: Record, provider: str | None, where: str) -> Recognized:
     """
     keys = {name.casefold() for name in record}
     if is_call(record):
-        raise UsageError(f"{where} has calls already, not legs", hint="cdrctl stats reads calls")
+        raise UsageError(f"{where} contains calls, not legs", hint="use cdrctl stats, which reads calls")
     if keys >= _COMMON:
         raise UsageError(
             f"{where} has common CDRs, which lack the ids that join legs",

@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
-    "calls": ("calls", "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files."),
+    "calls": ("calls", "Join legs into whole calls, one row for each: from profiles, an archive or files."),
     "stats": ("stats", "Compute figures over whole calls: each with numerator, denominator, definition and coverage."),
     "report": (
         "report",
-        "Write a report of calls: one HTML file with figures, charts and definitions, which needs no network.",
+        "Write a report of calls: one HTML file with figures, charts and definitions that needs no network.",
     ),
     "size": ("size", "Compute how many trunks or agents an offered traffic needs, by Erlang B and C."),
-    "sync": ("archive", "Bring an archive up to date; made to run every night from cron."),
+    "sync": ("archive", "Bring an archive up to date, for example every night from cron."),
     "fill": ("archive", "Fetch only what is missing in an archive."),
     "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 if they differ."),
     "plan": ("archive", "Show the windows, requests and time a sync would need, without contacting a provider."),
-    "sql": ("sql", "Run SQL over an archive, or list the views and columns that it has."),
+    "sql": ("sql", "Run SQL over an archive, or list its views and columns."),
     "archive": ("archive_group", "Monitor, convert and clean up an archive."),
     "init": ("init", "Create a profile step by step, and check that it works: start here."),
     "doctor": ("doctor", "Check everything an export needs, from settings to permissions, and say how to fix it."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, example and the provider's own key."),
     "profile": ("profile_edit", "Add, change, show, check and remove profiles."),
-    "sandbox": ("sandbox", "Imitations of the providers on this machine, to try cdrctl without an account."),
+    "sandbox": ("sandbox", "Imitate the providers on this machine, to try cdrctl without an account."),
     "help": ("help", "Show the help of a command, or of a topic such as times or exit-codes."),
 }
 """Each command that is not a provider's: its file in `cdrctl/cli/`, and its line in the list of commands.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INTO = option(
     "--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", panel="Archive", required=True
 )
-PROFILES = Argument("profile", "Profiles to use; or --all.", repeat=True)
+PROFILES = Argument("profile", "Profiles to use, or --all.", repeat=True)
 CALLS = option(
     "--call",
     about="Call to archive; may be repeated. Default: the main call; of PortSIP also calllogs.",
@@ -50,18 +50,20 @@ LOOKBACK = option(
 )
 SWEEP = option(
     "--sweep",
-    about="Also re-read complete days, once, as far as DURATION before the lookback, such as 7d. Default: as "
-    "[sweep] in archive.toml says.",
+    about="Also re-read complete days, once, as far as DURATION before the lookback, such as 7d. Default: "
+    "[sweep] in archive.toml.",
     metavar="DURATION",
     panel="Archive",
 )
-DIFFERENT = "restore them, or move them away and run cdrctl sync; or accept them: cdrctl verify --rebuild"
+DIFFERENT = (
+    "restore these files, or move them away and run cdrctl sync; or accept them as they are: cdrctl verify --rebuild"
+)
 AFTER_REBUILD = "the ledger is rebuilt; run cdrctl sync, which reads these days again as far as the provider keeps them"
 SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
 WITH_CALLS = option(
     "--with-calls",
     about="Also store whole calls beside their legs, once no leg can join them any more; from then on, every run keeps "
-    "them up to date. Default: as [calls] in archive.toml says.",
+    "them up to date. Default: [calls] in archive.toml.",
     kind="flag",
     panel="Archive",
 )
@@ -82,12 +84,15 @@ DASK = option(
 )
 ADOPT = option(
     "--adopt",
-    about="Add to the records of a profile that pointed to another account before.",
+    about="Accept that a profile now points to another account, and add to its records.",
     kind="flag",
     panel="Archive",
 )
 ZONE = option(
-    "--tz", about="Zone of the archive's days; set when it is created. Default: UTC.", metavar="ZONE", panel="Archive"
+    "--tz",
+    about="Time zone of the archive's days; set when the archive is created. Default: UTC.",
+    metavar="ZONE",
+    panel="Archive",
 )
 FORM = option(
     "-f",
@@ -133,7 +138,7 @@ def sync(
     metrics: str | None,
     ping: str | None,
 ) -> None:
-    """Bring an archive up to date; made to run every night from cron.
+    """Bring an archive up to date, for example every night from cron.
 
     It fetches what is missing and what may have changed, one day at a time, and replaces each day's file atomically.
     Running it twice changes nothing.
@@ -234,7 +239,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         profiles, _ = read_profiles(opened)
         providers = {name: one.provider for name, one in profiles.items()}
         providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
-        opened.reporter.left_behind = "the ledger may not be rebuilt: run this again"
+        opened.reporter.left_behind = "the ledger may be incomplete: run the command again"
         with writing_archive(archive.folder):
             found = rebuild_ledger(archive, providers, the_clock(opened).now())
         refresh_calls(opened, archive)

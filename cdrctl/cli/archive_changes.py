@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from cdrctl.archive.store import Archive
 
 INTO = option("--into", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True)
-YES = option("--yes", about="Do not ask.", kind="flag")
+YES = option("--yes", about="Do not ask for confirmation.", kind="flag")
 DRY_RUN = option("--dry-run", about="Show what would be removed, and change nothing.", kind="flag")
 
-UNFINISHED = "some of it is done: run this again to finish it"
+UNFINISHED = "only part of the change is done: run the command again to finish it"
 """What an interrupted change leaves behind."""
 
 LINES = 20
@@ -41,7 +41,7 @@ def open_to_change(into: str) -> Iterator[tuple[Archive, JsonLedger]]:
     archive = open_archive(place_of(into))
     if archive.layout == FIRST_LAYOUT:
         raise UsageError(
-            "the archive was created by an older version, and this needs the present layout",
+            "the archive was created by an older version, and this command needs the current layout",
             hint=f"convert it first: cdrctl archive convert {into} NEW",
         )
     with reading_archive(archive.folder), closing(JsonLedger(archive)) as ledger:
@@ -64,8 +64,8 @@ def agreed(opened: Session, question: str, *, yes: bool) -> bool:
     """
     if not yes and not opened.process.stdin_is_terminal:
         raise UsageError(
-            "this cannot be undone, and there is no terminal to ask on; nothing was changed",
-            hint="look at it with --dry-run, then give --yes",
+            "this change cannot be undone, and there is no terminal to ask on; nothing was changed",
+            hint="check the change with --dry-run, then add --yes",
         )
     if not yes and not confirm(opened, question, default=False):
         opened.reporter.log("note", "nothing was changed")

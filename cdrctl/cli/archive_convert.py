@@ -1,4 +1,4 @@
-"""`cdrctl archive convert`: writes an archive again, with the present layout or in another format."""
+"""`cdrctl archive convert`: writes an archive again, with the current layout or in another format."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from cdrctl.errors import IncompleteError
     ),
 )
 def convert(opened: Session, *, old: str, new: str, form: str | None) -> None:
-    """Copy an archive into a new folder, with the present layout, or in another format.
+    """Copy an archive into a new folder, with the current layout, or in another format.
 
     The old archive is only read. Each day is compared after it is written: records, keys and starts. The next sync into
-    the new archive goes on where the last one into the old archive ended. If it is interrupted, run it again.
+    the new archive continues where the last one into the old archive ended. If the conversion is interrupted, run the
+    command again.
 
     Each file that could not be carried over completely is a line on standard output: the file, a tab, and why.
     """
@@ -45,7 +46,7 @@ def convert(opened: Session, *, old: str, new: str, form: str | None) -> None:
     refuse_dry_run(opened)
     check_format(form)
     opened.reporter.data_elsewhere = True
-    opened.reporter.left_behind = "finished days are kept; run it again to go on"
+    opened.reporter.left_behind = "finished days are kept; run the command again to continue"
     done = convert_archive(place_of(old), place_of(new), form, lambda text: opened.reporter.log("result", text))
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in done.left))
@@ -57,6 +58,6 @@ def convert(opened: Session, *, old: str, new: str, form: str | None) -> None:
     if done.left:
         raise IncompleteError(
             f"{len(done.left)} files of {old} are not in {new} as they were",
-            hint="correct their permissions or restore them, and run this again; or accept it, and sync into the new "
-            "archive: what is missing is read again",
+            hint="correct the permissions of these files or restore them, and run the command again; "
+            "or accept the loss, and sync into the new archive: it reads missing days again",
         )

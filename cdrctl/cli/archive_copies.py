@@ -22,7 +22,7 @@ from cdrctl.errors import IncompleteError, OutputError, UsageError
     Argument("copy", "Folder of the copy: a new or an empty one.", required=True),
     option(
         "--key-file",
-        about="File with the key of the pseudonyms, created if it is missing. Default: the key is thrown away.",
+        about="File with the key of the pseudonyms, created if it is missing. Default: the key is not kept.",
         metavar="FILE",
     ),
     examples=(
@@ -44,7 +44,7 @@ def pseudonymise(opened: Session, *, folder: str, copy: str, key_file: str | Non
     refuse_dry_run(opened)
     key = secrets.token_bytes(KEY_BYTES) if key_file is None else _key(Path(key_file), KEY_BYTES)
     opened.reporter.data_elsewhere = True
-    opened.reporter.left_behind = f"{copy} is incomplete: run this again"
+    opened.reporter.left_behind = f"{copy} is incomplete: run the command again"
     done = copy_archive(place_of(folder), place_of(copy), key, lambda text: opened.reporter.log("result", text))
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in done.left))

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     ),
     option(
         "--lateness",
-        about="Show how late records came instead: a table on a terminal, JSON in a pipe.",
+        about="Show how late records came, not the days: a table on a terminal, JSON in a pipe.",
         kind="flag",
     ),
     CALLS,
     option("--since", about="First day: 2026-10, 2026-10-01, 30d.", metavar="TIME", panel="Window"),
     option(
-        "--until", about="Only days before this time: 2026-11 is the end of October.", metavar="TIME", panel="Window"
+        "--until", about="Only days before this time: 2026-11 includes all of October.", metavar="TIME", panel="Window"
     ),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
@@ -65,10 +65,10 @@ def coverage(
     """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
 
     A day is complete, still open (not over, or fetched so early that records may still appear), a hole, a hole
-    beyond what the provider keeps, missing because its file was deleted, or retired by archive retain.
+    beyond what the provider keeps, missing because its file was deleted, or retired by cdrctl archive retain.
 
-    With --lateness, it shows how long after the start of their call records were first seen, as far as days were
-    fetched more than once.
+    With --lateness, the command shows how long after the start of their call records were first seen, for days that
+    were fetched more than once.
 
     Times are read in the time zone of the archive. With --check and without --until, days that are still open do not
     count.
@@ -76,7 +76,7 @@ def coverage(
     from cdrctl.archive.store import open_archive
 
     if check and lateness:
-        raise UsageError("--check and --lateness show different things", hint="leave one of them out")
+        raise UsageError("--check and --lateness cannot be combined", hint="leave one of them out")
     archive = open_archive(place_of(into))
     bounds = _read_bounds(archive, since, until, the_clock(opened).now())
     found = archived(opened, archive, profile, call)
@@ -129,7 +129,7 @@ def _show_calendar(opened: Session, archive: Archive, bounds: Bounds, found: Ite
             any_shown = True
             shown = bounds.shown(one.days, archive.zone)
             write_text(out, calendar_text(one.kept, shown, color=colored(opened)))
-    write_text(out, calendar_key() if any_shown else "the archive keeps no calls yet\n")
+    write_text(out, calendar_key() if any_shown else "the archive contains no calls yet\n")
 
 
 def _write_json(opened: Session, archive: Archive, bounds: Bounds, found: Iterator[ArchivedCall]) -> None:
@@ -189,7 +189,7 @@ _SAYS = {
     "beyond": "missing and no longer kept by the provider",
     "earlier": "before the archive began",
     "open": "still open",
-    "outdated": "fetched without the present options of archive.toml",
+    "outdated": "fetched without the current options of archive.toml",
     "unknown": "of an unknown provider",
 }
 """What a message says of days in a state; other states are named as they are."""

@@ -132,7 +132,7 @@ def keep_result(own: Sequence[Job], result: SyncResult) -> None:
         if one is None:
             job.error = TemporaryError(
                 f"the worker {result.host} did not read {job.call.name}",
-                hint="archive.toml may have changed meanwhile: run it again",
+                hint="archive.toml may have changed meanwhile: run the command again",
             )
             continue
         job.outcome, job.ended = one.outcome, one.ended

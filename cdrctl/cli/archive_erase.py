@@ -32,8 +32,8 @@ LONG = 7
     INTO,
     option(
         "--number",
-        about="The number, best with its country: +49 30 1234567; - asks for it. Default: the numbers that were erased "
-        "before, for example after a backup was restored.",
+        about="The number, preferably with its country code: +49 30 1234567; - asks for it. "
+        "Default: the numbers that were erased before, for example after a backup was restored.",
         metavar="NUMBER",
     ),
     option("--until", about="Only calls that started before this time, also in later runs.", metavar="TIME"),
@@ -47,13 +47,13 @@ LONG = 7
 def erase(opened: Session, *, into: str, number: str | None, until: str | None, dry_run: bool, yes: bool) -> None:
     """Erase every record with a number from an archive, and keep the number out of it.
 
-    Every spelling counts, in every column: two numbers are the same if the digits of one end with those of the other
-    and seven are shared; zeros at the beginning do not count. A number of fewer than seven digits must be the whole
+    Every spelling counts, in every column: two numbers are the same if one ends with all digits of the other, and they
+    share at least seven digits; leading zeros do not count. A number of fewer than seven digits must be the whole
     calling or called number.
 
-    Later runs do not store records with the number, for the archive keeps a keyed digest of it. What was erased is
-    written to a file in DIR/_cdrctl/runs, without the number. Each file that has the number and was not rewritten, such
-    as one that was moved aside, is a line on standard output.
+    The archive keeps a keyed digest of the number, so that later runs do not store records with it. A file in
+    DIR/_cdrctl/runs lists what was erased, without the number. Each file that contains the number and was not
+    rewritten, such as one that was moved aside, is a line on standard output.
     """
     from cdrctl.archive.erase import by_digests, by_digits, find
     from cdrctl.archive.numbers import number_of
@@ -76,7 +76,7 @@ def erase(opened: Session, *, into: str, number: str | None, until: str | None, 
         show_lines(opened, [_line(one) for one in found if one.days])
         if dry_run:
             opened.reporter.summary({"records": total, "erased": 0})
-        elif agreed(opened, f"Erase {total} records for good, and store none with this number again?", yes=yes):
+        elif agreed(opened, f"Permanently erase {total} records, and never store this number again?", yes=yes):
             given = None if number is None else (digits, before)
             try:
                 found = _erase(archive, kept, searches, given, now)
@@ -141,5 +141,6 @@ def _report_left(opened: Session, found: Sequence[Found]) -> None:
     write_text(standard_output(opened, None), "".join(f"{clean(path)}\t{what}\n" for path, what in left.items()))
     if left:
         raise IncompleteError(
-            f"{len(left)} files still have the number", hint="do what is said of each of them, then run this again"
+            f"{len(left)} files still contain the number",
+            hint="follow the next step of each file, then run the command again",
         )

@@ -30,14 +30,14 @@ def show_lateness(opened: Session, archive: Archive, bounds: Bounds, found: Iter
     """
     if archive.layout == FIRST_LAYOUT:
         raise UsageError(
-            "an archive of the first layout does not have how late records came",
-            hint="copy it into the present layout: cdrctl archive convert OLD NEW",
+            "an archive of the first layout does not record how late records came",
+            hint="copy it into the current layout: cdrctl archive convert OLD NEW",
         )
     out = standard_output(opened, None)
     parts = ((one, _distribution(archive, bounds, one)) for one in found)
     if opened.process.stdout_is_terminal:
         text = "".join(_table(one, shown) for one, shown in parts)
-        write_text(out, text or "the archive keeps no calls yet\n")
+        write_text(out, text or "the archive contains no calls yet\n")
     else:
         write_text(out, json_list(_plain(one, shown) for one, shown in parts))
 
@@ -73,7 +73,7 @@ def _table(one: ArchivedCall, shown: Distribution) -> str:
     lookback = "" if one.call is None else f", lookback {span(one.call.timing.lookback)}"
     lines = [f"{kept.profile} {kept.call} ({kept.provider}{lookback})"]
     if not shown.days:
-        return f"{lines[0]}\n  no day has been read again yet, so it is not known how late records come\n\n"
+        return f"{lines[0]}\n  no day has been read again yet, so how late records come is unknown\n\n"
     again = f"{shown.days} days read again, {shown.swept} of them swept"
     lines.append(f"  {again}: {total.late} of {shown.records} records came late")
     if total.late:

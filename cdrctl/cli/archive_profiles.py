@@ -31,12 +31,12 @@ NAME = Argument("profile", "Name of the profile.", required=True)
     ),
 )
 def adopt(opened: Session, *, profile: str, into: str) -> None:
-    """Accept the account that a profile points to now as that of its records in an archive.
+    """Accept the account that a profile now points to as the account of its archived records.
 
     sync refuses a profile that points to another account than before. If it is the same account, for example because
     the server has a new name, adopt it. Nothing is fetched. For another account, use another profile name.
 
-    If you renamed the folder of another profile, its days say whose they were: adopt makes them this profile's.
+    If you renamed the folder of another profile to this one, adopt assigns its days to this profile.
     """
     from cdrctl.archive.index import reading_archive
     from cdrctl.archive.ledger import lock
@@ -112,9 +112,9 @@ def _adopt(opened: Session, archive: Archive, name: str, part: Part, kept: list[
     ),
 )
 def forget(opened: Session, *, profile: str, into: str, yes: bool) -> None:
-    """Remove all records of a profile from an archive, and what it knows of them, for good.
+    """Permanently remove all records of a profile from an archive, and everything stored about them.
 
-    The profile itself stays in the configuration; the next sync begins anew.
+    The profile itself stays in the configuration file; the next sync starts from the beginning.
     """
     from cdrctl.archive.erase import write_protocol
     from cdrctl.archive.forget import forget as forget_profile, kept_of, profiles_of
@@ -122,7 +122,7 @@ def forget(opened: Session, *, profile: str, into: str, yes: bool) -> None:
     with open_to_change(into) as (archive, ledger):
         check_names("profile", [profile], profiles_of(archive, ledger))
         found = kept_of(ledger, profile)
-        question = f"Remove {found.records} records of {found.days} days and all else of {profile} for good?"
+        question = f"Permanently remove {found.records} records of {found.days} days and everything else of {profile}?"
         if not agreed(opened, question, yes=yes):
             return
         forget_profile(archive, ledger, profile)

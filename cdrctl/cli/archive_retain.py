@@ -49,7 +49,7 @@ def retain(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Remove old days from an archive, for good: no later run fetches them again.
+    """Permanently remove old days from an archive: no later run fetches them again.
 
     The days are those of the archive's time zone. coverage shows removed days as retired.
     """
@@ -74,7 +74,7 @@ def retain(
                 _clean_up(archive, kept)
                 refresh_calls(opened, archive, [one.profile for one in kept])
             opened.reporter.summary({**total, "removed": 0})
-        elif agreed(opened, f"Remove {total['records']} records of {total['days']} days for good?", yes=yes):
+        elif agreed(opened, f"Remove {total['records']} records of {total['days']} days permanently?", yes=yes):
             try:
                 removed = _retire(archive, kept, first)
             finally:
@@ -96,7 +96,7 @@ def _first_day(
     now = the_clock(opened).now()
     if before is not None:
         if days is not None:
-            raise UsageError("--days and --before say the same thing twice", hint="leave one of them out")
+            raise UsageError("--days and --before cannot be combined", hint="leave one of them out")
         at = windows.instant(before, zone=archive.zone, now=now, option="--before")
         if at > now:
             raise UsageError("--before is in the future", hint="name today or an earlier day")
@@ -104,7 +104,7 @@ def _first_day(
     wanted = archive.settings.retain_days if days is None else days
     if wanted is None:
         raise UsageError(
-            "how many days should the archive keep?",
+            "cdrctl archive retain needs the number of days to keep",
             hint="give --days N, or write days = N under [retain] in archive.toml",
         )
     check_clock(ledger, kept, now)

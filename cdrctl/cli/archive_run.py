@@ -65,7 +65,10 @@ def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -
     started, into = time.monotonic(), place_of(wanted.into)
     check_format(wanted.form)
     if wanted.dask is not None and "jobs" in session.typed:
-        raise UsageError("--jobs counts threads of this machine", hint="each worker of Dask has a number of its own")
+        raise UsageError(
+            "--jobs and --dask cannot be combined",
+            hint="leave --jobs out: each worker of Dask has its own number of threads",
+        )
     back = windows.duration(wanted.lookback, "--lookback") if wanted.lookback is not None else None
     again = windows.duration(wanted.sweep, "--sweep") if wanted.sweep is not None else None
     zone, now = windows.zone(wanted.tz or "UTC"), the_clock(session).now()
@@ -77,11 +80,11 @@ def run_sync(session: Session, selection: Selection, wanted: Wanted, run: Run) -
     run.jobs = jobs = jobs_for(parts, wanted.calls, into)
     warn_of_unknown_profiles(session, into, jobs)
     session.reporter.data_elsewhere = True
-    session.reporter.left_behind = "finished days are kept; run it again to go on"
+    session.reporter.left_behind = "finished days are kept; run the command again to continue"
     with ExitStack() as opened:
         archive, ledger = open_to_sync(into, wanted.tz, wanted.form, opened)
         if wanted.dask is not None and archive.layout == FIRST_LAYOUT:
-            raise UsageError("--dask needs the present layout", hint=CONVERT)
+            raise UsageError("--dask needs the current layout", hint=CONVERT)
         how = Sync(
             windows.instant(wanted.since, zone=archive.zone, now=now) if wanted.since is not None else None,
             back,

@@ -57,7 +57,7 @@ def status(
 ) -> None:
     """Show when each profile of an archive was last read, what is complete, missing or stored, and the size.
 
-    It needs no secrets, no network and no permission to write.
+    The command needs no secrets, no network and no permission to write.
     """
     from cdrctl.archive.status import call_status
     from cdrctl.archive.store import open_archive
@@ -122,7 +122,7 @@ def _check_age(opened: Session, found: Sequence[CallStatus], age: timedelta, now
         IncompleteError: There is such a call, or none at all.
     """
     if not found:
-        raise IncompleteError("the archive keeps no calls yet", hint="fill it with: cdrctl sync PROFILE --into DIR")
+        raise IncompleteError("the archive contains no calls yet", hint="fill it with: cdrctl sync PROFILE --into DIR")
     old = [one for one in found if one.is_older_than(age, now)]
     hint = "read the messages of the last cdrctl sync, or run it now"
     if len(found) == 1 and old:

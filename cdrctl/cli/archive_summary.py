@@ -120,9 +120,11 @@ def conclude(parts: Sequence[Part], jobs: Sequence[Job]) -> None:
 def _next_step(*, failed: bool, missing: bool, gone: bool) -> str:
     """Return the next step for an incomplete archive."""
     if failed:
-        return "run it again; cdrctl coverage shows what is missing"
+        return "run the command again; cdrctl coverage shows what is missing"
     if missing:
-        return "cdrctl fill reads them again"
+        return "cdrctl fill reads these days again"
     if gone:
-        return "they are kept; ask the provider why, or remove them with cdrctl sync --allow-shrink"
+        return (
+            "the records are kept; ask the provider why they are gone, or remove them with cdrctl sync --allow-shrink"
+        )
     return "cdrctl coverage shows what is missing"

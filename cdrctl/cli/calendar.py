@@ -31,7 +31,7 @@ def write_text(out: Any, text: str) -> None:
         raise
     except OSError as error:
         raise OutputError(
-            f"cannot write standard output: {error.strerror}", hint="free disk space, or send it elsewhere"
+            f"cannot write standard output: {error.strerror}", hint="free disk space, or redirect the output elsewhere"
         ) from None
 
 
@@ -76,7 +76,7 @@ def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool
             signs.append(f"\x1b[{_COLORS[state]}m{sign}\x1b[0m" if state and color else sign)
         lines.append(f"{month} {''.join(signs)}".rstrip())
     counts = [f"{list(states.values()).count(state)} {state}" for state in SIGNS]  # type: ignore[arg-type]
-    counts.append(f"{sum(day.outdated for day in covered)} to fetch again with the present options (cdrctl fill)")
+    counts.append(f"{sum(day.outdated for day in covered)} to fetch again with the current options (cdrctl fill)")
     counts.append(f"{sum(day.erased for day in covered)} records erased")
     lines.append("        " + ", ".join(one for one in counts if not one.startswith("0 ")))
     return "\n".join([*lines, "", ""])

@@ -58,7 +58,8 @@ NAME = "calls"
 
 _MARGIN = option(
     "--margin",
-    about="How far around the window legs are read, so that calls across its edges are whole.",
+    about="Also read the legs within DURATION before and after the window, so that calls at its edges are whole. "
+    "Default: 6h.",
     default="6h",
     metavar="DURATION",
     panel="Window",
@@ -75,32 +76,39 @@ _BOX = option(
 _QUEUE = option(
     "--queue",
     name="queues",
-    about="This name or number is a queue, where the provider does not tell queues from other groups (CallGear, "
+    about="This name or number is a queue, where the provider does not distinguish queues from other groups (CallGear, "
     "PortSIP); may be repeated. Adds to the profile's queues.",
     metavar="NAME",
     panel="Which records",
     repeat=True,
 )
-SOURCES = (
-    Argument(
-        "file",
-        "Files of raw or native legs: JSON Lines, JSON, CSV, TSV or Parquet, also with .gz; - is standard input. "
-        "Default: read profiles or an archive.",
-        metavar="FILE",
-        repeat=True,
-    ),
+
+
+def _files(kinds: str) -> Argument:
+    """Return the argument that names files of some kinds of records."""
+    about = f"Files of {kinds}: JSON Lines, JSON, CSV, TSV or Parquet, also with .gz; - is standard input."
+    return Argument("file", f"{about} Default: read profiles or an archive.", metavar="FILE", repeat=True)
+
+
+_FROM_WHERE = (
     option(
         "--provider",
-        about="Provider of the legs in files. Default: recognise it by their fields.",
+        about="Provider of the legs in files. Default: recognised by their fields.",
         metavar="PROVIDER",
         panel="Which records",
     ),
     ALL,
-    option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True),
+    option("-p", "--profile", about="Profile to use; may be repeated.", metavar="NAME", panel="Profile", repeat=True),
     TAG,
     EXCEPT,
 )
-"""The parameters that choose where calls come from."""
+"""The options that choose where calls come from."""
+
+LEGS_FROM = (_files("raw or native legs"), *_FROM_WHERE)
+"""The parameters of commands that read legs."""
+
+CALLS_FROM = (_files("calls (from cdrctl calls), or of raw or native legs"), *_FROM_WHERE)
+"""The parameters of commands that read legs or whole calls."""
 
 JOINING = (_MARGIN, _BOX, _QUEUE)
 
@@ -301,7 +309,7 @@ def _read_archived_part(
     provider, call = reading.provider, reading.source.records
     best = next(iter(joins_of(provider.name)))
     if call.name != best:
-        log("note", f"the archive has {call.name} and no {best}, so phones that rang and transfers may be left out")
+        log("note", f"the archive has {call.name} and no {best}, so phones that rang and transfers may be missing")
     asked, margin = reading.window(log), joining.margin
     begins = reading.source.kept.begins
     boxes, queues = _archived_marks(session, part.name, provider, configured)
@@ -389,7 +397,7 @@ def wanted_rows(
     if at_edge:
         gaps.append(Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window"))
     if shared:
-        what = f"{shared} calls have an id that more than {MOST_LEGS} legs have, by which legs cannot be joined"
+        what = f"{shared} calls were not joined: more than {MOST_LEGS} legs have their id"
         gaps.append(Gap(what, "why is shared_id in their rows; report the id to the provider"))
     for gap in gaps:
         tally.gaps.append(gap)
@@ -435,9 +443,9 @@ _WHY = next(at for at, column in enumerate(CALL) if column.name == "why")
 COMMANDS = {
     "calls": session_command(
         "calls",
-        "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files.",
+        "Join legs into whole calls, one row for each: from profiles, an archive or files.",
         calls,
-        (*SOURCES, *(one for name, one in SHARED.items() if name not in {"profile", "schema"}), *JOINING),
+        (*LEGS_FROM, *(one for name, one in SHARED.items() if name not in {"profile", "schema"}), *JOINING),
         (
             "cdrctl calls -p sandbox --since yesterday --until today -o calls.csv",
             "cdrctl calls -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",

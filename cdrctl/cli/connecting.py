@@ -110,7 +110,7 @@ def refuse_dry_run(session: Session) -> None:
     if connecting.is_dry_run(session.process.environ):
         raise UsageError(
             "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
-            hint="unset it; cdrctl plan shows the requests that a sync would need",
+            hint="unset CDRCTL_DRY_RUN; cdrctl plan shows the requests that a sync would need",
         )
 
 

@@ -40,7 +40,7 @@ def limit_waits(clock: Clock) -> Clock:
         if seconds > LONGEST_TURN:
             raise TemporaryError(
                 f"the rate limit allows the next request in {seconds:.0f} s: other runs use the same credential",
-                hint="run it again when they have finished",
+                hint="run the command again when the other runs have finished",
             )
         clock.sleep(seconds)
 

@@ -36,7 +36,7 @@ def check_configuration(opened: Session, found: Mapping[str, Profile], warnings:
         yield Finding("configuration", "ok", f"{path if exists else f'no {path}'}: {count}{outside}")
     else:
         what = f"{path} has no profile" if exists else f"{path} does not exist, and the environment has no profile"
-        step = "run cdrctl init to make one; cdrctl doctor sandbox needs none"
+        step = "run cdrctl init to create one; cdrctl doctor sandbox needs none"
         yield Finding("configuration", "fail", what, step, ConfigurationError.exit_code)
     for warning in warnings:
         if code_of(warning) == "unknown_key":

@@ -371,19 +371,24 @@ COMMANDS = {
         "export",
         """Export the calls of several profiles as one stream of common CDRs.
 
-If a profile fails, the records of the others are still written, and the exit code tells the failure.""",
+If a profile fails, the records of the others are still written, and the exit code shows the failure.""",
         export_together,
         (
             ALL,
             option(
-                "-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True
+                "-p",
+                "--profile",
+                about="Profile to use; may be repeated.",
+                metavar="NAME",
+                panel="Profile",
+                repeat=True,
             ),
             TAG,
             EXCEPT,
             *(one for name, one in SHARED.items() if name not in {"profile", "schema", "jobs"}),
             option(
                 "--schema",
-                about="Only common, which is the default.",
+                about="common is the only schema here. Default: common.",
                 metavar="SCHEMA",
                 default="common",
                 panel="Output",

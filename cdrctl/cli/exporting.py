@@ -246,7 +246,7 @@ def conclude(tally: Tally, request: ExportRequest) -> None:
         raise IncompleteError(
             f"incomplete: {some([gap.what for gap in tally.gaps], '; ')}",
             said=said[0] if said else None,
-            hint=hints[0] if hints else "run it again, or accept it with --allow-partial",
+            hint=hints[0] if hints else "run the command again, or accept the gap with --allow-partial",
         )
     if not tally.records and request.fail_if_empty:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is expected")
@@ -260,7 +260,7 @@ def _save(session: Session, file: File, target: str | None) -> None:
     """
     path = target or file.name
     if target is None and os.path.lexists(path):
-        raise OutputError(f"{path} exists already", hint="name another file with -o, or move that one away")
+        raise OutputError(f"{path} exists already", hint="name another file with -o, or move the existing file away")
     with output(path, standard_output(session, path), functools.partial(session.reporter.log, "note")) as out:
         for piece in file.content:
             out.write(piece)

@@ -29,13 +29,13 @@ _HOUR = timedelta(hours=1)
 LIMITS = (
     option(
         "--service-level",
-        about="Share in percent, and seconds within which queue calls are answered.",
+        about="Target of service levels: the percentage of queue calls answered within Y seconds. Default: 80/20.",
         default="80/20",
         metavar="X/Y",
     ),
     option(
         "--short-abandon",
-        about="An abandoned call that waited at most N seconds is a quick abandon.",
+        about="An abandoned call that waited at most N seconds is a quick abandon. Default: 5.",
         kind="integer",
         default=5,
         minimum=0,

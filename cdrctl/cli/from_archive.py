@@ -129,7 +129,7 @@ def no_such_profile(
         )
     if other is not None:
         return UsageError(
-            f"the archive does not tell the provider of profile {name}{origin}",
+            f"the archive does not state the provider of profile {name}{origin}",
             hint=f"cdrctl sync {name} --into DIR records it",
         )
     names = sorted({name_of(one) for one in kept})

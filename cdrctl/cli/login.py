@@ -72,7 +72,7 @@ class _Exchange(Struct):
         """
         if ended is not None:
             raise SignInError(
-                f"{self.provider.title} does not accept the token that it has just issued", hint="run it again"
+                f"{self.provider.title} does not accept the token that it has just issued", hint="run the command again"
             )
         assert self.attempt is not None  # noqa: S101 - the first request is sent after the code was received
         self.token = yield from self.login.exchange(settings, self.attempt, self.code, now)
@@ -228,7 +228,7 @@ def _wait_for_browser(opened: Session, provider: Provider, page: str, attempt: A
         except OSError as error:
             port = oauth.port_of(attempt.redirect_uri)
             raise UsageError(
-                f"port {port} on {oauth.LOOPBACK} cannot be listened on: {error.strerror}",
+                f"port {port} on {oauth.LOOPBACK} cannot be used: {error.strerror}",
                 hint="choose another with --port, and register its redirect URI with the integration; or use --paste",
             ) from None
         _show(opened, f"sign in to {provider.title} at this address:", page)
@@ -240,7 +240,7 @@ def _wait_for_browser(opened: Session, provider: Provider, page: str, attempt: A
         except TimeoutError:
             raise SignInError(
                 f"the sign-in was not finished within {options.seconds:.0f} s",
-                hint="run it again; --wait 15m waits longer, --paste needs no browser on this machine",
+                hint="run the command again; --wait 15m waits longer, --paste needs no browser on this machine",
             ) from None
 
 
@@ -261,7 +261,7 @@ def _paste_code(opened: Session, attempt: Attempt) -> str:
         if not left or not opened.process.stdin_is_terminal:
             break
         opened.reporter.log("warning", why)
-    raise SignInError(why, hint="run it again, and paste the address that the browser ended on")
+    raise SignInError(why, hint="run the command again, and paste the address that the browser ended on")
 
 
 def _show(opened: Session, text: str, page: str) -> None:
@@ -305,4 +305,4 @@ def _open_browser(opened: Session, page: str) -> None:
     with suppress(webbrowser.Error, OSError, ValueError):
         started = webbrowser.open(page)
     if not started:
-        opened.reporter.log("note", "no browser could be opened: open that address in one yourself")
+        opened.reporter.log("note", "no browser could be opened: open the address above yourself")

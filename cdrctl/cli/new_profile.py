@@ -116,8 +116,8 @@ def choose_method(opened: Session, provider: Provider, given: str | None, draft:
     if given is not None:
         if given not in methods:
             raise UsageError(
-                f"{provider.name} has no such way to sign in",
-                hint=f"{did_you_mean(given, methods)}the ways are: {', '.join(methods)}",
+                f"{provider.name} has no such authentication method",
+                hint=f"{did_you_mean(given, methods)}the methods are: {', '.join(methods)}",
             )
         return given
     started = [method for method, names in methods.items() if any(draft.has(name) for name in names)]

@@ -237,7 +237,7 @@ SHARED: Mapping[str, Option] = {
         ),
         option(
             "--fields",
-            about="Columns to write, in this order: a,b,c; or all. Default: all, but in a workbook those of a table.",
+            about="Columns to write, in this order: a,b,c; or all. Default: all; in a workbook, those of a table.",
             metavar="FIELDS",
             panel="Output",
         ),
@@ -267,8 +267,8 @@ SHARED: Mapping[str, Option] = {
         ),
         option(
             "--pager/--no-pager",
-            about="Whether to show output that does not fit the terminal in CDRCTL_PAGER, PAGER or less. Default: only "
-            "tables.",
+            about="Whether to show output that does not fit the terminal in a pager: CDRCTL_PAGER, PAGER or less. "
+            "Default: only tables.",
             kind="flag",
             panel="Output",
         ),
@@ -286,7 +286,7 @@ SHARED: Mapping[str, Option] = {
         MAX_WAIT,
         option(
             "--spreadsheet-safe",
-            about="csv and tsv: put an apostrophe before text that a spreadsheet may run, even +49…",
+            about="csv and tsv: put an apostrophe before text that a spreadsheet may run as a formula, even +49…",
             kind="flag",
             panel="Output",
         ),

@@ -157,7 +157,7 @@ def prepare_messages(session: Session, path: str | None) -> None:
         session.process.stdout_is_terminal or session.process.stdout_is_pipe
     )
     left = "standard output has only some of the records, each of them whole" if to_stdout else f"{path} is as it was"
-    session.reporter.left_behind = f"{left}: run it again"
+    session.reporter.left_behind = f"{left}: run the command again"
 
 
 def check_place(session: Session, form: str, path: str | None) -> None:

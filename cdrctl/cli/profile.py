@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = Argument("name", "Name of the profile.", required=True)
 PROVIDER = option("--provider", about=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
-WAY = option("--with", name="way", about="One of the provider's authentication methods.", metavar="WAY")
+WAY = option("--with", name="way", about="One of the provider's authentication methods.", metavar="METHOD")
 SET = option(
     "--set",
     name="given",
@@ -161,7 +161,7 @@ def check(opened: Session, *, name: str | None, provider: str | None) -> None:
     ),
 )
 def add(opened: Session, *, name: str, provider: str | None, way: str | None, given: list[str]) -> None:
-    """Add a profile: asks for what is needed, and hides secrets while you type them.
+    """Add a profile: ask for what is needed, and hide secrets while you type them.
 
     Without a terminal, the answers are read from standard input, one per line, in the order asked.
     """
@@ -226,7 +226,7 @@ def login(
     from cdrctl.fetchers import load
 
     if port is not None and redirect_uri is not None:
-        raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
+        raise UsageError("--port and --redirect-uri cannot be combined", hint="leave one of them out")
     if paste and no_browser:
         raise UsageError("--paste opens no browser anyway", hint="leave --no-browser out")
     seconds = windows.duration(wait, "--wait").total_seconds()

@@ -182,7 +182,7 @@ def edit_file(opened: Session) -> bool:
             after = copy.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise ConfigurationError(
-                "the edited file is not UTF-8 text", hint="edit it again; nothing was saved"
+                "the edited file is not UTF-8 text", hint="edit the file again; nothing was saved"
             ) from None
     if after == before:
         return False
@@ -205,5 +205,5 @@ def _run(command: list[str]) -> None:
     if ended.returncode:
         raise ConfigurationError(
             f"the editor {command[0]!r} ended with exit code {ended.returncode}",
-            hint="edit it again; nothing was saved",
+            hint="edit the file again; nothing was saved",
         )

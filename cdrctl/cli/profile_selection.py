@@ -142,14 +142,16 @@ def _group(session: Session, found: Mapping[str, Profile], selection: Selection)
 
     every = list(found.values())
     if not every:
-        raise UsageError("there is no profile yet", hint="cdrctl init makes one; sandbox is built in")
+        raise UsageError("there is no profile yet", hint="cdrctl init creates one; sandbox is built in")
     tags = {profile.name: tags_of(profile, session.process.environ) for profile in every}
     wanted = set(selection.tags)
     if missing := sorted(wanted.difference(*tags.values())):
         there = sorted(frozenset[str]().union(*tags.values()))
         raise UsageError(
             f"no profile has the tag {missing[0]!r}",
-            hint=f"the tags are: {', '.join(there)}" if there else "cdrctl profile set NAME tags nightly gives it one",
+            hint=f"the tags are: {', '.join(there)}"
+            if there
+            else "cdrctl profile set NAME tags nightly adds it to a profile",
         )
     names = [name for name, own in tags.items() if name not in selection.excluded and (not wanted or wanted & own)]
     if not names:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from cdrctl import __version__
-from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
+from cdrctl.cli.calls import CALLS_FROM, JOINING, read_joining, run_calls
 from cdrctl.cli.commands import session_command
 from cdrctl.cli.connecting import the_clock
 from cdrctl.cli.figures import LIMITS, Coverage, calls_request, check_installed, measured, note_zones, read_limits
@@ -31,7 +31,9 @@ def report(session: Session, given: Mapping[str, Any]) -> None:
     check_installed("report")
     path = given["output"]
     if path is None and session.process.stdout_is_terminal:
-        raise UsageError("a report is a file of HTML", hint="name it: -o report.html; - writes it to standard output")
+        raise UsageError(
+            "a report is one HTML file", hint="name the file: -o report.html; -o - writes to standard output"
+        )
     request = calls_request(session, given)
     prepare_messages(session, path)
     coverage = Coverage()
@@ -113,10 +115,10 @@ def _mask(number: Any) -> Any:
 COMMANDS = {
     "report": session_command(
         "report",
-        "Write a report of calls: one HTML file with figures, charts and definitions, which needs no network.",
+        "Write a report of calls: one HTML file with figures, charts and definitions that needs no network.",
         report,
         (
-            *SOURCES,
+            *CALLS_FROM,
             option("--title", about="Title of the report. Default: Calls.", metavar="TEXT", panel="Output"),
             option("--mask", about="Hide the last four digits of callers' numbers.", kind="flag", panel="Output"),
             *LIMITS,

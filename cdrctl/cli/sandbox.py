@@ -73,7 +73,7 @@ def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: b
         )
     except OSError as error:
         raise OutputError(
-            f"port {port} on 127.0.0.1 cannot be listened on: {error.strerror}", hint="choose another with --port"
+            f"port {port} on 127.0.0.1 cannot be used: {error.strerror}", hint="choose another with --port"
         ) from None
     with running:
         for provider, url in running.base_urls.items():
@@ -125,8 +125,8 @@ def switches(opened: Session) -> None:
 
 
 @command(
-    option("--since", about="Print calls that began at or after this time. Default: 24h.", metavar="TIME"),
-    option("--until", about="Print calls that began before this time. Default: now.", metavar="TIME"),
+    option("--since", about="Print calls that started at or after this time. Default: 24h.", metavar="TIME"),
+    option("--until", about="Print calls that started before this time. Default: now.", metavar="TIME"),
     _SEED,
     _STORIES,
     examples=(
@@ -135,9 +135,9 @@ def switches(opened: Session) -> None:
     ),
 )
 def truth(opened: Session, *, since: str | None, until: str | None, seed: int, stories: str) -> None:
-    """Print what is true of the sandbox's calls, one JSON object in each line, to compare with cdrctl calls.
+    """Print the true calls of the sandbox, one JSON object per line, to compare with the output of cdrctl calls.
 
-    `record_ids` has the ids of the call's records by provider. Bounds without a UTC offset are UTC.
+    `record_ids` contains the ids of the call's records by provider. Bounds without a UTC offset are UTC.
     """
     from datetime import UTC
 
@@ -154,7 +154,7 @@ def truth(opened: Session, *, since: str | None, until: str | None, seed: int, s
 COMMANDS = {
     "sandbox": group(
         "sandbox",
-        "Imitations of the providers on this machine, to try cdrctl without an account.",
+        "Imitate the providers on this machine, to try cdrctl without an account.",
         *(serve, switches, truth),
     )
 }

@@ -17,15 +17,17 @@ from cdrctl.export.request import Output
         metavar="E",
         required=True,
     ),
-    option("--blocking", about="Trunks: the share of calls that may find all busy, such as 0.01.", metavar="SHARE"),
+    option(
+        "--blocking", about="Trunks: the share of calls that may find all trunks busy, such as 0.01.", metavar="SHARE"
+    ),
     option(
         "--service-level",
-        about="Agents: the share of calls and the seconds within which they are answered.",
+        about="Agents: the percentage of calls and the seconds within which they are answered, such as 80/20.",
         metavar="80/20",
     ),
     option(
         "--handling",
-        about="Agents: mean seconds of a call, talk and after-call work.",
+        about="Agents: mean seconds of a call, with talk and after-call work. Default: 180.",
         metavar="SECONDS",
         default="180",
     ),
@@ -37,21 +39,22 @@ from cdrctl.export.request import Output
 def size(opened: Session, *, erlang: str, blocking: str | None, service_level: str | None, handling: str) -> None:
     """Compute how many trunks or agents an offered traffic needs, by Erlang B and C.
 
-    Carried traffic, as in cdrctl stats --figures traffic, is less than the offered one where calls were blocked.
+    Carried traffic, as in cdrctl stats --figures traffic, is less than the offered traffic if calls were blocked.
     """
     from cdrctl.figures.erlang import agents_for, erlang_b, erlang_c, served_within, trunks_for
 
     traffic = _number(erlang, "--erlang", 0, 10_000)
     if blocking is None and service_level is None:
         raise UsageError(
-            "what is to be sized?", hint="give --blocking 0.01 for trunks, or --service-level 80/20 for agents"
+            "cdrctl size needs --blocking or --service-level",
+            hint="give --blocking 0.01 for trunks, or --service-level 80/20 for agents",
         )
     lines = []
     if blocking is not None:
         share = _number(blocking, "--blocking", 0, 1)
         trunks = trunks_for(traffic, share)
         if trunks is None or share <= 0:
-            raise UsageError("no number of trunks loses no call", hint="give a share above 0, such as 0.01")
+            raise UsageError("any number of trunks loses some calls", hint="give a share above 0, such as 0.01")
         lost = erlang_b(traffic, trunks)
         lines.append(f"trunks: {trunks} lose {lost:.6f} of the calls (Erlang B, {traffic:g} erlang)")
     if service_level is not None:
@@ -61,7 +64,7 @@ def size(opened: Session, *, erlang: str, blocking: str | None, service_level: s
         agents = agents_for(traffic, share, mean, seconds) if share < 1 and mean > 0 else None
         if agents is None:
             raise UsageError(
-                "no number of agents serves all calls in time", hint="give a share below 100, such as 80/20"
+                "with any number of agents, some calls wait longer", hint="give a share below 100, such as 80/20"
             )
         waits, served = erlang_c(traffic, agents), served_within(traffic, agents, mean, seconds)
         lines.append(

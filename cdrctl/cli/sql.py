@@ -42,8 +42,7 @@ _FROM = option(
 )
 _TZ = option(
     "--tz",
-    about="Time zone in which the statement takes days and hours from instants, and reads times without an offset. "
-    "Default: UTC.",
+    about="Time zone of days and hours in the statement, and of times without an offset. Default: UTC.",
     metavar="ZONE",
 )
 _LIMIT = option("--limit", about="Stop after N rows.", kind="integer", minimum=1, panel="Output")
@@ -80,13 +79,13 @@ _FAIL_IF_EMPTY = option("--fail-if-empty", about="Exit with 9 if there are no ro
     ),
 )
 def sql(opened: Session, *, statement: str | None, source: str, **given: Any) -> None:
-    """Run SQL over an archive, or list the views and columns that it has.
+    """Run SQL over an archive, or list its views and columns.
 
-    There is one view for each call, such as webex_cdrs, over all profiles; `common`, which has the common CDR of
-    every record; `calls`, which has whole calls; and a view for each figure over calls, such as asr, and `figures` for
-    all. A statement reads only the days that its conditions on date, _start and profile leave.
+    The views are: one for each call of a provider, such as webex_cdrs, over all profiles; `common`, the common CDR of
+    every record; `calls`, whole calls; one for each figure over calls, such as asr; and `figures`, all figures. A
+    statement reads only the days that match its conditions on date, _start and profile.
 
-    It needs no secrets, no network and no permission to write. A statement can read nothing but the archive.
+    The command needs no secrets, no network and no permission to write. A statement can read only the archive.
     """
     started = time.monotonic()
     request = _request(opened, given)
@@ -214,7 +213,7 @@ def _write(opened: Session, request: ExportRequest, result: Result, tally: Tally
     names = [column.name.casefold() for column in result.columns]
     twice = [one.name for one in result.columns if names.count(one.name.casefold()) > 1]
     if twice and output.format not in {"csv", "tsv", "table"}:
-        raise UsageError(f"column {twice[0]} is there twice", hint="name one of them with AS, or use -f csv")
+        raise UsageError(f"the result has two columns {twice[0]}", hint="rename one of them with AS, or use -f csv")
     zone = local_zone(request, request.window.zone, "UTC", windowed=False)
     named = replace(request.selection, fields=tuple(column.name for column in result.columns))
     look = replace(render_options(opened, replace(request, selection=named), zone, "result", None), more="")

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl import windows, writers
-from cdrctl.cli.calls import JOINING, SOURCES, read_joining, run_calls
+from cdrctl.cli.calls import CALLS_FROM, JOINING, read_joining, run_calls
 from cdrctl.cli.commands import session_command
 from cdrctl.cli.figures import (
     LIMITS,
@@ -45,7 +45,7 @@ _COLUMNS = (
     Column("unit", "", "text", "count, ratio, seconds, erlang, or the currency of a cost"),
     Column("numerator", "", "decimal", "what was counted or summed"),
     Column("denominator", "", "decimal", "of what; null if the figure is no quotient"),
-    Column("target", "", "decimal", "what a service level should be at least"),
+    Column("target", "", "decimal", "target: the lowest acceptable service level"),
     Column("hours_known", "", "decimal", "hours of the window whose calls are known; null if that is unknown"),
     Column("hours_asked", "", "decimal", "hours of the window; null without a window"),
     Column("why", "", "text", "why there is no value, or what it leaves out"),
@@ -285,7 +285,7 @@ COMMANDS = {
         "stats",
         "Compute figures over whole calls: each with numerator, denominator, definition and coverage.",
         stats,
-        (*SOURCES, *_OWN, *(one for name, one in SHARED.items() if name not in _LEFT_OUT), *JOINING),
+        (*CALLS_FROM, *_OWN, *(one for name, one in SHARED.items() if name not in _LEFT_OUT), *JOINING),
         (
             "cdrctl stats -p sandbox --since yesterday --until today -f table",
             "cdrctl stats -p sandbox --since 7d --by day --figures calls,asr,answer_rate -f csv",

@@ -152,7 +152,7 @@ def _parts(
 def _part(name: str, provider: str, kept: Sequence[KeptCall], kind: TogetherFromArchive) -> ArchivedPart:
     """Return the part of a profile, with the call that is read or the gap that stands for it."""
     if provider not in PROVIDERS:
-        what = f"the archive does not tell the provider of profile {name}, so its calls are left out"
+        what = f"the archive does not state the provider of profile {name}, so its calls are left out"
         return ArchivedPart(name, None, gap=Gap(what, f"cdrctl sync {name} --into DIR records it"))
     loaded = load(provider)
     names = kind.calls_of(loaded)

@@ -41,7 +41,7 @@ def _outcomes() -> tuple[str | Rows, ...]:
 
 
 EXIT_CODES: Rows = (
-    ("0", "done, also when there were no records"),
+    ("0", "success, also when there were no records"),
     ("1", "a bug in cdrctl"),
     ("2", "wrong usage"),
     ("3", "incomplete: part of the window could not be fetched (`--allow-partial` makes it 0)"),

@@ -39,21 +39,23 @@ def reachable(
     if window.until <= newest:
         if newest - window.until >= LONG_CALL:
             return window, []
-        short = f"calls that were still in progress at {rfc3339(newest)} are not included (-v says more)"
+        short = f"calls that were still in progress at {rfc3339(newest)} are not included (-v shows details)"
         return window, _recent_notes(short, title, lag)
     if cut:
         there = Window(window.since, newest) if window.since < newest else None
     else:
         there = Window(window.since, min(window.until, now)) if window.since < now else None
     if window.until >= now - UP_TO_NOW:
-        short = f"from {rfc3339(newest)} on, calls may still be missing (-v says more)"
+        short = f"from {rfc3339(newest)} on, calls may still be missing (-v shows details)"
         if cut:
-            short = f"{title} has no calls after {rfc3339(newest)} yet (-v says more)"
+            short = f"{title} has no calls after {rfc3339(newest)} yet (-v shows details)"
         return there, _recent_notes(short, title, lag)
     minutes = max(1, -((newest - window.until) // timedelta(minutes=1)))
     since, until = rfc3339(max(newest, window.since)), rfc3339(window.until)
     verb = "does not have" if cut else "may not have all of"
-    return there, [Gap(f"{title} {verb} the calls from {since} to {until} yet", f"run it again in {minutes} min")]
+    return there, [
+        Gap(f"{title} {verb} the calls from {since} to {until} yet", f"run the command again in {minutes} min")
+    ]
 
 
 def _recent_notes(short: str, title: str, lag: timedelta) -> list[Note | Gap]:
@@ -95,7 +97,7 @@ def events_by_their_clock(
     else:
         yield Gap(
             f"by the clock of {title} it is {end}: calls up to {rfc3339(window.until)} have not happened yet",
-            "set this machine's clock right, and run it again",
+            "correct this machine's clock, and run the command again",
         )
 
 

@@ -188,12 +188,12 @@ def _warn_of_odd_starts(
         future = call.starts(record, page.context)
         if future is None:
             if once("unread"):
-                log("warning", "a record came whose start cannot be read; such records are kept")
+                log("warning", "a record has a start that cannot be read; such records are kept")
         elif once("future"):
             log(
                 "warning",
-                f"a record came whose start, {rfc3339(future)}, is in the future: no window has it, so such records "
-                "are kept in every export that gets them",
+                f"a record came whose start, {rfc3339(future)}, is in the future, so it is in no window; such records "
+                "are kept in every export that receives them",
             )
 
 

@@ -115,11 +115,12 @@ def offset_pages(
         if records and idle >= IDLE_PAGES:
             raise ProviderError(
                 f"{title} keeps sending the same records: its pages go in circles",
-                hint="run it again; if it persists, ask the provider's support",
+                hint="run the command again; if the error persists, ask the provider's support",
             )
     if announced.rows is not None and len(came) < announced.rows:
         yield Gap(
-            f"{title} reported {announced.rows} records for this window but sent {len(came)}", "run it again later"
+            f"{title} reported {announced.rows} records for this window but sent {len(came)}",
+            "run the command again later",
         )
 
 

@@ -72,7 +72,7 @@ OF_EVERY_CALL = frozenset({"end_time", "reached"})
 
 
 SOME_WITHOUT: Mapping[str, tuple[str, str]] = {
-    "queue_wait_seconds": ("queue IS NOT NULL AND ", "of queues or groups whose waiting is not told are left out"),
+    "queue_wait_seconds": ("queue IS NOT NULL AND ", "of queues or groups whose waiting time is unknown are left out"),
     "cost": ("", "without a cost are not in it"),
 }
 """By what a figure needs: the condition, in SQL, on the calls that must have it, and what is said of those without."""

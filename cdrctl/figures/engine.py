@@ -281,7 +281,7 @@ def _errors() -> Iterator[None]:
     except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException):
         raise ProviderError(
             "a sum of costs or durations has too many digits",
-            hint="find calls that cannot be (cdrctl calls --where 'cost > 1000000'), and leave them out with --where",
+            hint="find the impossible calls (cdrctl calls --where 'cost > 1000000'), and leave them out with --where",
         ) from None
     except OSError as error:
         raise OutputError(

@@ -109,14 +109,16 @@ def _coverage(known: Known, calls: Calls, counted: int) -> Section:
         note = f"Not all calls could be read. {_partial(known)}"
         return Section(title, note=note + more, warning=True)
     if known.hours[1] is None:
-        return Section(title, note=f"The report has all calls of its files. Their window is not known.{more}")
+        return Section(title, note=f"The report covers all calls of its files. Their window is unknown.{more}")
     if known.assumed:
-        note = "The report has the calls of this period that are in its files. Whether others are missing is not known."
+        note = (
+            "The report covers the calls of this period that are in its files. Whether others are missing is unknown."
+        )
         return Section(title, note=note + more)
     missing = known.incomplete
     if not missing:
         none = "" if counted else " There are no calls."
-        return Section(title, note=f"All hours of the period are known.{none}{more}")
+        return Section(title, note=f"The calls of all hours of the period are known.{none}{more}")
     note = f"Calls are missing on {_named(missing)}. {_partial(known)}"
     rows = [(day, _hours(hours), f"{asked:g}") for day, hours, asked in known.days if day in set(missing)]
     head = ("day", "hours known", "hours of the day")
@@ -125,7 +127,7 @@ def _coverage(known: Known, calls: Calls, counted: int) -> Section:
 
 def _partial(known: Known) -> str:
     if known.partial:
-        return "Figures and charts are of the calls that are there."
+        return "Figures and charts cover only the calls that were read."
     return "Figures that need them have no value, and charts leave these days out."
 
 

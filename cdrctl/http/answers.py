@@ -76,7 +76,7 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
         case 404:
             return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
         case _ if status >= 500:
-            hint = "run it again later; if it persists, ask the provider's support"
+            hint = "run the command again later; if the error persists, ask the provider's support"
             return TemporaryError(f"{title} failed (HTTP {status})", said=words, hint=hint, status=status)
         case _:
             return ProviderError(
@@ -93,7 +93,7 @@ def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> C
             if busy
             else f"{title} failed (HTTP {answer.status})",
             said=said(answer),
-            hint="nothing is lost: run it again later",
+            hint="nothing is lost: run the command again later",
             status=answer.status,
         )
     if not answer.good:

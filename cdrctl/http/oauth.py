@@ -114,7 +114,7 @@ def code_in(query: str, attempt: Attempt) -> str:
         raise _refusal(values["error"][0], " ".join(values.get("error_description", [])), attempt)
     codes = values.get("code", [])
     if len(codes) != 1 or not codes[0]:
-        raise SignInError("the browser came back without a code", hint="run it again")
+        raise SignInError("the browser came back without a code", hint="run the command again")
     return codes[0]
 
 
@@ -126,12 +126,12 @@ def _refusal(error: str, description: str, attempt: Attempt) -> SignInError:
             return SignInError(
                 "the sign-in was denied in the browser",
                 said=said,
-                hint="run it again, and accept the sign-in in the browser",
+                hint="run the command again, and accept the sign-in in the browser",
             )
         case "invalid_scope":
-            hint = "select the scope for the integration where it is registered, then run it again"
+            hint = "select the scope for the integration where it is registered, then run the command again"
         case "server_error" | "temporarily_unavailable":
-            hint = "run it again later"
+            hint = "run the command again later"
         case _:
             hint = f"check client_id, and that {attempt.redirect_uri} is registered with the integration"
     return SignInError("the sign-in was refused", said=said, hint=hint)

@@ -35,7 +35,7 @@ def by_link(
         if url in seen:
             raise ProviderError(
                 "the provider sent a link to a next page that was read before: the pages go in circles",
-                hint="run it again; if it persists, ask the provider's support",
+                hint="run the command again; if the error persists, ask the provider's support",
             )
         seen.add(url)
         answer = follow(url)
@@ -61,7 +61,7 @@ def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | No
         if at in seen:
             raise RepeatedKeyError(
                 "the provider sent a key to a next page that was used before: the pages go in circles",
-                hint="run it again; if it persists, ask the provider's support",
+                hint="run the command again; if the error persists, ask the provider's support",
             )
         seen.add(at)
         answer = ask(at)

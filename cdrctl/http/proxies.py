@@ -83,5 +83,5 @@ def unreachable(proxy: str, why: str, *, worked: bool) -> CdrctlError:
     """Return the error of a proxy that fails: temporary if it worked before, else one of configuration."""
     message = f"the proxy {proxy} that the environment names does not connect: {why}"
     if worked:
-        return TemporaryError(message, hint="nothing is lost: run it again later")
-    return ConfigurationError(message, hint=f"is the proxy running? {_WHERE}")
+        return TemporaryError(message, hint="nothing is lost: run the command again later")
+    return ConfigurationError(message, hint=f"check that the proxy is running; {_WHERE}")

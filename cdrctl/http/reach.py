@@ -107,7 +107,7 @@ def addresses(host: str, port: int, seconds: float = SECONDS) -> list[str]:
     except OSError as error:
         raise TemporaryError(
             f"the name {host} cannot be looked up: {error.strerror or error}",
-            hint="is base_url spelt right? does this machine have a network and a name server?",
+            hint="check base_url, and the network and name servers of this machine",
         ) from None
     if found is None:
         raise TemporaryError(
@@ -135,12 +135,12 @@ def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS)
         except TimeoutError:
             problem = problem or TemporaryError(
                 f"{host} does not answer at port {port} ({address})",
-                hint=f"is the host up, and port {port} right? a firewall may drop the packets",
+                hint=f"check that the host is up and port {port} is right; a firewall may drop the packets",
             )
         except ConnectionRefusedError:
             problem = TemporaryError(
                 f"{host} refuses connections at port {port} ({address})",
-                hint=f"nothing listens there: is port {port} right, and the service running?",
+                hint=f"nothing listens there: check that port {port} is right and that the service is running",
             )
         except OSError as error:
             problem = problem or TemporaryError(
@@ -172,18 +172,18 @@ def certificate(host: str, port: int, address: str, ca_file: str | None, seconds
         reason = (error.reason or "no reason given").replace("_", " ").lower()
         raise ConfigurationError(
             f"{host} does not speak TLS at port {port}: {reason}",
-            hint="is this the port for https? for a server without encryption, base_url begins with http://",
+            hint="check that this is the port for https; for a server without encryption, base_url begins with http://",
         ) from None
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no reason given"
         raise TemporaryError(
             f"{host} closed the encrypted connection: {reason}",
-            hint=f"is port {port} the port for https? a firewall may close connections too",
+            hint=f"check that port {port} is the port for https; a firewall may also close connections",
         ) from None
     if shown is None:
         raise TemporaryError(
             f"{host} did not finish the TLS handshake within {seconds:g} s",
-            hint=f"is port {port} the port for https? another service may listen there",
+            hint=f"check that port {port} is the port for https; another service may listen there",
         )
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
     return Certificate(_issuer(shown), ends)
@@ -205,9 +205,12 @@ def _issuer(shown: Mapping[str, Any]) -> str:
 def _mend(error: ssl.SSLCertVerificationError, ca_file: str | None) -> str:
     match error.verify_code:  # x509_vfy.h: has expired, not yet valid, another host name, another IP address
         case 10:
-            return "the operator of the server must renew it; if it is good elsewhere, this machine's clock is wrong"
+            return (
+                "the operator of the server must renew the certificate; "
+                "if other machines accept it, this machine's clock is wrong"
+            )
         case 9:
-            return "it is not valid yet: is this machine's clock right?"
+            return "the certificate is not valid yet: check this machine's clock"
         case 62 | 64:
             return "base_url must name the host as the certificate does; if it does, the connection may be intercepted"
         case _ if ca_file:

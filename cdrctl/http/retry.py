@@ -191,13 +191,13 @@ def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patienc
         error.wait = asked
     if asked > NO_INSTANT.total_seconds():
         error.message += ": the next request is allowed in more than a year"
-        error.hint = "run it again later; if it persists, ask the provider's support"
+        error.hint = "run the command again later; if the error persists, ask the provider's support"
         return error
     wanted = timedelta(seconds=asked)
     back = rfc3339((now + wanted + timedelta(seconds=1)).replace(microsecond=0)).replace(".000Z", "Z")
     error.message += f": the next request is allowed in {span(wanted)}"
     error.hint = (
-        f"run it again after {back}, in {span(wanted)}; nothing is lost. One request may wait "
+        f"run the command again after {back}, in {span(wanted)}; nothing is lost. One request may wait "
         f"{span(timedelta(seconds=patience.total))} in total: --max-wait allows more"
     )
     return error
@@ -206,7 +206,7 @@ def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patienc
 def exhausted(error: CdrctlError, patience: Patience) -> CdrctlError:
     """Return the error of a request that was retried for as long as is allowed."""
     error.message += _tried(patience)
-    error.hint = "nothing is lost: run it again later, or allow more time with --max-wait"
+    error.hint = "nothing is lost: run the command again later, or allow more time with --max-wait"
     return error
 
 

@@ -215,7 +215,9 @@ class Sender(Struct, frozen=True, kw_only=True):
         """Return the error of a failed exchange: the proxy's if the proxy failed."""
         if broken.proxy is not None:
             return unreachable(broken.proxy, str(broken), worked=self.state.answered)
-        return TemporaryError(f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later")
+        return TemporaryError(
+            f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run the command again later"
+        )
 
     def _compare_clocks(self, answer: Answer, sent: datetime) -> None:
         theirs = their_time(answer) if self.state.ahead is None else None

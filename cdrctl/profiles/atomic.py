@@ -85,7 +85,7 @@ def locked(lock: Path, busy: str, seconds: float) -> Iterator[None]:
     try:
         held.acquire()
     except Timeout:
-        raise TemporaryError(busy, hint="run it again when the other run has finished") from None
+        raise TemporaryError(busy, hint="run the command again when the other run has finished") from None
     try:
         yield
     finally:

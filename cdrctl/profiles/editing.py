@@ -116,7 +116,7 @@ def refuse_name(path: Path, name: str, others: Iterable[str]) -> None:
     for other in others:
         if other == name:
             raise UsageError(
-                f"there is a profile {name} in {path} already", hint=f"`cdrctl profile remove {name}` first"
+                f"there is a profile {name} in {path} already", hint=f"run `cdrctl profile remove {name}` first"
             )
         if variable_prefix(other) == variable_prefix(name):
             raise UsageError(

@@ -161,7 +161,7 @@ class PaceFile:
                 fcntl.flock(self._lock_file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= end:
-                    raise TemporaryError(BUSY, hint="run it again when the other run has finished") from None
+                    raise TemporaryError(BUSY, hint="run the command again when the other run has finished") from None
                 time.sleep(PACE_LOCK_RETRY_SECONDS)
                 continue
             # Somebody may have deleted it between the two calls.

@@ -104,9 +104,9 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
     for line in ended.stderr.decode("utf-8", "replace").splitlines()[:LISTED]:
         sources.detail(f"{about} said: {one_line(mask(line, printed))}")
     if ended.returncode:
-        hint = "run it again with -v to see the command's messages"
+        hint = "run the command again with -v to see the command's messages"
         if ended.returncode in _NOT_FOUND:
-            hint = "is the program installed, and on the PATH of this environment?"
+            hint = "check that the program is installed and on the PATH of this environment"
         raise ConfigurationError(f"{about} ended with exit code {ended.returncode}", hint=hint)
     text = decode_text(ended.stdout)
     if text is None:
@@ -114,7 +114,9 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
             f"{about} printed something that is not UTF-8 text", hint="run the command by hand to see why"
         )
     if not text.strip():
-        raise ConfigurationError(f"{about} printed nothing", hint="run it again with -v to see the command's messages")
+        raise ConfigurationError(
+            f"{about} printed nothing", hint="run the command again with -v to see the command's messages"
+        )
     return text.rstrip("\r\n")
 
 

@@ -281,7 +281,7 @@ class _Watch(Struct):
         elif self.clock() - self.seen > NO_WORKER_SECONDS:
             raise TemporaryError(
                 f"the Dask cluster has had no worker for {NO_WORKER_SECONDS / 60:.0f} minutes",
-                hint="start workers, and run it again: what was read is in the archive",
+                hint="start workers, and run the command again: what was read is in the archive",
             )
         elif not self.warned:
             self.warned = True
@@ -299,7 +299,7 @@ def _host_of(address: str) -> str:
 
 def _gone() -> TemporaryError:
     return TemporaryError(
-        "the Dask scheduler has gone", hint="run it again when it is there: what was read is in the archive"
+        "the Dask scheduler has gone", hint="run the command again when it is there: what was read is in the archive"
     )
 
 
@@ -327,7 +327,7 @@ def _result_of(future: Future[Any], job: SyncJob) -> tuple[str, SyncResult] | No
         problem = Problem(
             TemporaryError.exit_code,
             f"every worker that read it died; the last one was {error.last_worker.address}",
-            hint="look at the memory and the log of the workers, and run it again",
+            hint="check the memory and the log of the workers, and run the command again",
         )
     else:  # it cannot be loaded there: `sync_unit` itself raises nothing
         problem = Problem(
@@ -343,7 +343,9 @@ def _checked(result: SyncResult) -> SyncResult:
     if result.exit_code or all(one.ended for one in result.calls):
         return result
     problem = Problem(
-        TemporaryError.exit_code, "it stopped before the end", hint="run it again: what was read is in the archive"
+        TemporaryError.exit_code,
+        "it stopped before the end",
+        hint="run the command again: what was read is in the archive",
     )
     return replace(result, exit_code=problem.code, problem=problem)
 

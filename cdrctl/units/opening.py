@@ -102,9 +102,9 @@ def stores_calls(archive: Archive, *, asked: bool) -> bool:
         ConfigurationError: The archive has the first layout, and its `archive.toml` says so.
     """
     if archive.layout == FIRST_LAYOUT and asked:
-        raise UsageError("--with-calls needs the present layout", hint=CONVERT)
+        raise UsageError("--with-calls needs the current layout", hint=CONVERT)
     if archive.layout == FIRST_LAYOUT and archive.settings.store_calls:
-        raise ConfigurationError(f"{archive.folder / NAME}: [calls] needs the present layout of archives", hint=CONVERT)
+        raise ConfigurationError(f"{archive.folder / NAME}: [calls] needs the current layout of archives", hint=CONVERT)
     return asked or archive.settings.store_calls
 
 
@@ -151,7 +151,7 @@ def runs_of(
         options = call_options_of(folder, settings, name, provider, kept[one])
         if options.where and settings.layout == FIRST_LAYOUT:
             raise ConfigurationError(
-                f"{folder / NAME}: the options in {options.where} need the present layout", hint=CONVERT
+                f"{folder / NAME}: the options in {options.where} need the current layout", hint=CONVERT
             )
         yield CallRun(name, kept[one], Outcome(), options, beside=optional)
 

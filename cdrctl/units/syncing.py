@@ -228,7 +228,7 @@ def _apply_retention(archive: Archive, ledger: AnyLedger, run: CallRun, opened: 
     if days is None or kept is None:
         return
     if not isinstance(ledger, JsonLedger):
-        log("warning", "[retain] in archive.toml needs the present layout: cdrctl archive convert")
+        log("warning", "[retain] in archive.toml needs the current layout: cdrctl archive convert")
     elif ahead is not None:  # a clock alone could remove too much
         found = retire(archive, ledger, kept, first_day_kept(archive, opened.now() - ahead, days))
         if found.days:

@@ -173,7 +173,8 @@ def _move_into_place(new: Path, target: Path, old: os.stat_result | None) -> Non
             new.replace(target)
     except FileExistsError:
         raise LockedError(
-            f"{target.name} was created by another program in the meantime", hint="run this again to add to it"
+            f"{target.name} was created by another program in the meantime",
+            hint="run the command again to add to that file",
         ) from None
 
 

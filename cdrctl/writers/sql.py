@@ -27,7 +27,8 @@ _OTHER_FILE = "name another file with -o, or give that table another name"
 def locked_error(path: Path) -> LockedError:
     """Return the error for a database that another program has locked."""
     return LockedError(
-        f"cannot write {path.name}: another program has it locked", hint="run this again when that program has ended"
+        f"cannot write {path.name}: another program has it locked",
+        hint="run the command again when that program has ended",
     )
 
 

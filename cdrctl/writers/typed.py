@@ -49,7 +49,7 @@ def typed_columns(schema: Schema) -> tuple[Column, ...]:
     seen: set[str] = set()
     for column in columns:
         if column.name.casefold() in seen:
-            raise UsageError(f"field {column.name} is there twice", hint="name it once in --fields, or use -f csv")
+            raise UsageError(f"field {column.name} occurs twice", hint="name it once in --fields, or use -f csv")
         seen.add(column.name.casefold())
     return columns if EXTRA in seen else (*columns, EXTRA_COLUMN)
 

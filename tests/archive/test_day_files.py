@@ -47,7 +47,7 @@ def test_a_day_whose_file_was_changed_is_read_again_completely(bench: Bench) -> 
     with bench.path("2026-11-11").open("a") as file:
         file.write("{}\n")
     bench.now += timedelta(hours=12)
-    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["is not what was written"]
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["is not as cdrctl wrote it"]
     outcome = bench.sync()
     assert (outcome.new, outcome.late, outcome.changed) == (0, 0, 0), "its other lines are as they were"
     assert list(outcome.failed) == ["2026-11-11"], "the line that cannot be read may have been a record"
@@ -136,7 +136,7 @@ def test_verify_names_what_differs(bench1: Bench) -> None:
     bench1.path("2026-11-01").write_text("")
     found = {one.path.split("=")[1][:10]: one.what for one in differences(bench1.archive, bench1.ledger.files())}
     assert found == {
-        "2026-11-11": "is not what was written",
+        "2026-11-11": "is not as cdrctl wrote it",
         "2026-11-10": "is missing",
         "2026-11-09": "has lost its hidden index",
         "2026-11-01": "is not in the ledger",

@@ -322,7 +322,7 @@ class Archiving(RuleBasedStateMachine):
 
 
 class ArchivingNow(Archiving):
-    """The same with the present layout, whose ledger may also be lost."""
+    """The same with the current layout, whose ledger may also be lost."""
 
     layout = LAYOUT
 

@@ -81,4 +81,4 @@ def test_a_record_without_its_notification_is_not_lost_and_named(files: Mapping[
     assert both["cost"] == figures(files["cdrs"])["cost"]
     assert int(both["service_level"][1]) == len(queued) - 1
     ran = run("stats", files["cdrs"], tmp_path / "some.jsonl", "--figures", "service_level", "-f", "json").ok()
-    assert "1 calls of queues or groups whose waiting is not told are left out" in ran.out
+    assert "1 calls of queues or groups whose waiting time is unknown are left out" in ran.out

@@ -227,7 +227,7 @@ def test_verify_names_what_differs(shell: Shell) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     ran = shell.run("verify", *INTO)
     assert ran.code == 3
-    assert ran.out == f"{path.relative_to(shell.folder / 'archive')}\tis not what was written\n"
+    assert ran.out == f"{path.relative_to(shell.folder / 'archive')}\tis not as cdrctl wrote it\n"
 
 
 @pytest.mark.slow

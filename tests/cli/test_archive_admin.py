@@ -143,5 +143,5 @@ def test_an_interrupted_change_does_not_claim_that_nothing_was_changed(
     monkeypatch.setattr(os, "fsync", interrupted)
     ran = archive.run(*[word.replace("acme", "voicenter") for word in words], *INTO)
     assert ran.code == 130
-    assert "run this again" in ran.err
+    assert "run the command again" in ran.err
     assert "no file was touched" not in ran.err

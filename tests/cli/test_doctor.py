@@ -169,8 +169,12 @@ def test_settings_are_checked_before_secrets_are_read(checkup: Checkup, tmp_path
 @pytest.mark.parametrize(
     ("more", "what", "step"),
     [
-        ({"access_token_command": "exit 3"}, "access_token_command", "run it again with -v"),
-        ({"access_token_command": "no-such-program"}, "ended with exit code 127", "is the program installed"),
+        ({"access_token_command": "exit 3"}, "access_token_command", "run the command again with -v"),
+        (
+            {"access_token_command": "no-such-program"},
+            "ended with exit code 127",
+            "check that the program is installed",
+        ),
         ({"access_token_file": "none"}, "cannot be read", "correct the path"),
         ({"access_token_keyring": True}, "access_token_keyring", "keyring"),
     ],

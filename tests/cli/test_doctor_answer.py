@@ -26,7 +26,7 @@ def test_a_failing_provider_gets_one_request(checkup: Checkup) -> None:
     checkup.served.fail("webex", 503, times=100)
     found = checkup.finding("answer", 5)
     assert "Webex failed (HTTP 503)" in found["what"]
-    assert found["next"] == "nothing is lost: run it again later"
+    assert found["next"] == "nothing is lost: run the command again later"
     assert len(checkup.served.requests) == 1
 
 

@@ -160,7 +160,7 @@ def test_a_past_window_that_the_provider_does_not_have_yet_is_incomplete() -> No
     ran = run("webex", "cdrs", *window)
     assert ran.code == 3
     assert "does not have the calls from 2026-11-20T19:54:00.000Z to 2026-11-20T19:57:00.000Z yet" in ran.err
-    assert "run it again in 3 min" in ran.err
+    assert "run the command again in 3 min" in ran.err
     assert ran.lines, "the records that came are written"
     allowed = run("webex", "cdrs", *window, "--allow-partial")
     assert allowed.code == 0

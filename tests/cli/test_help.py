@@ -253,6 +253,13 @@ def test_every_option_and_command_has_a_text(words: tuple[str, ...]) -> None:
     assert [row for rows in page(*words).groups.values() for row, said in rows if not said] == []
 
 
+@each
+def test_every_option_states_its_default(words: tuple[str, ...]) -> None:
+    place, _ = find_command(words)
+    options = [one for one in place.parameters if isinstance(one, Option) and one.default]
+    assert [one.label for one in options if f"Default: {one.default}." not in one.about] == []
+
+
 def test_help_alone_shows_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
     for asked in (["help"], ["--help"], ["-h"]):
         assert run(*asked).code == 0

@@ -421,7 +421,7 @@ def test_the_option_no_check_sends_no_request(tmp_path: Path) -> None:
     [
         (("--set", "access_token=hush-hush-hush"), "access_token is a secret"),
         (("--set", "acces_token_file=x"), "webex has no setting"),
-        (("--with", "magic"), "no such way to sign in"),
+        (("--with", "magic"), "no such authentication method"),
         (("--name", "sandbox"), "is the name of the built-in profile"),
         (("--set", "x"), "--set is written SETTING=VALUE"),
     ],

@@ -99,7 +99,7 @@ def test_lasting_fault_ends_the_run(subject: Subject, fault: str, nth: int, tmp_
             ran = made.run(SINCE, UNTIL, "-o", str(folder / name))
             assert ran.code == subject.facts.lasting.get(fault, 5), ran.err
             assert ran.out == ""
-            assert "run it again" in ran.err or "base_url" in ran.err
+            assert "run the command again" in ran.err or "base_url" in ran.err
         check_waits(made)
         assert sum(made.clock.waits) < 2 * (TOTAL + 100)
         # Before each wait, Kazoo's listing is requested for three single seconds of a month.
@@ -122,7 +122,7 @@ def test_retry_after_longer_than_max_wait_ends_the_run(subject: Subject, asked: 
         assert sum(made.clock.waits) < TOTAL
         if len(asked) < 10:
             until = made.clock() + timedelta(seconds=int(asked) + 1)
-            assert f"run it again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
+            assert f"run the command again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
 
 
 @pytest.mark.parametrize(("subject", "status", "nth"), thinned(SUBJECTS, (503, 504), (2, 4)))
@@ -139,7 +139,7 @@ def test_single_failure_with_a_long_retry_after_ends_the_run(
         assert ran.code == 5
         assert len(made.sandbox.requests) == nth
         until = made.clock() + timedelta(seconds=86401)
-        assert f"run it again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
+        assert f"run the command again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
 
 
 @pytest.mark.thin

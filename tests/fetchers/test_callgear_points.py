@@ -67,8 +67,8 @@ def test_the_daily_limit_ends_the_run_and_names_the_time_to_continue_from() -> N
     assert error.said is not None
     assert "3000" in error.said
     assert error.hint == (
-        "run it again after 2026-11-21T02:26:00.000Z; all calls that started before 2026-11-18T08:00:02.000Z have been "
-        "read: if you have their records, continue with --since 2026-11-18T08:00:02.000Z"
+        "run the command again after 2026-11-21T02:26:00.000Z; all calls that started before 2026-11-18T08:00:02.000Z "
+        "have been read: if you have their records, continue with --since 2026-11-18T08:00:02.000Z"
     )
     assert service.slept == []
 

@@ -287,7 +287,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "429 with a `Retry-After` of a day, longer than `max_wait`",
         status(429, ("Retry-After", "86400")),
-        "run it again after",
+        "run the command again after",
         passes=False,
     ),
     Fault("429 with an absurd `Retry-After`", status(429, ("Retry-After", "9" * 30)), "more than a year", passes=False),

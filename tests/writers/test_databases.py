@@ -280,7 +280,7 @@ def test_a_database_created_by_another_program_meanwhile_is_not_replaced(name: s
 
     with pytest.raises(LockedError) as caught:
         export(name, path, pages())
-    assert caught.value.hint == "run this again to add to it"
+    assert caught.value.hint == "run the command again to add to that file"
     assert [row[0] for row in table(name, path)] == ["k9"]
 
 

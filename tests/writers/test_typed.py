@@ -143,7 +143,7 @@ def test_a_duplicate_column_is_refused_before_any_request(name: str, tmp_path: P
     with pytest.raises(UsageError) as caught:
         load(name)(Schema(columns, lambda _p: ()), pages(), tmp_path / "x", LOOK)
     assert not asked
-    assert caught.value.message == "field A is there twice"
+    assert caught.value.message == "field A occurs twice"
 
 
 ALL = Schema((KEY_COLUMN, *(Column(kind, kind, kind) for kind in KINDS), EXTRA_COLUMN), lambda _page: (), unfold=True)

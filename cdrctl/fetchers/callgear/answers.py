@@ -46,7 +46,7 @@ class BusyError(TemporaryError):
 
     def __init__(self, message: str, answer: Answer, *, said: str | None = None, wait: float | None = None) -> None:
         status = None if answer.good else answer.status
-        super().__init__(message, said=said, hint="nothing is lost: run it again later", status=status)
+        super().__init__(message, said=said, hint="nothing is lost: run the command again later", status=status)
         self.wait = wait
 
 
@@ -211,7 +211,7 @@ def _limit(words: str, data: Mapping[str, Any], params: Mapping[str, Any], answe
     many = f" of {most} requests" if most is not None else ""
     name = "daily limit" if kind == "day" else f"limit per {str(kind)[:20]}"
     when = f"; it resets in {_length(reset)}" if reset is not None else ""
-    over = DayLimitError(f"{TITLE}'s {name}{many} is used up{when}", said=words, hint="run it again then")
+    over = DayLimitError(f"{TITLE}'s {name}{many} is used up{when}", said=words, hint="run the command again then")
     over.reset = reset
     return over
 

@@ -28,7 +28,7 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any], reco
             return None
         return ProviderError(
             f"{TITLE} sent an unknown response: it belongs to another request",
-            hint="run it again; if the error persists, check base_url",
+            hint="run the command again; if the error persists, check base_url",
         )
 
     return Request(

@@ -173,7 +173,7 @@ def _with_resume_hint(limit: DayLimitError, report: Report, window: Window, long
     reached = max(window.since, min(report.read_until or window.since, window.until))
     if report.by_end:
         reached = max(window.since, reached - longest)
-    limit.hint = f"run it again{after}"
+    limit.hint = f"run the command again{after}"
     if reached > window.since:
         limit.hint += (
             f"; all calls that started before {rfc3339(reached)} have been read: if you have their records, "

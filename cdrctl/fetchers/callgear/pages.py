@@ -66,7 +66,7 @@ def read_span(report: Report, span: Span) -> Generator[Event, None, bool]:
     moved = f"moved records of {span.name} from page to page while they were read"
     yield Gap(
         f"{TITLE} {counted if readings.records < readings.most else moved}",
-        "run it again; if it persists, end the window earlier",
+        "run the command again; if the error persists, end the window earlier",
     )
     return True
 
@@ -93,7 +93,7 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         if reading.idle and reading.trusted and (total == reading.records or reading.idle >= IDLE_PAGES):
             break  # the same records come again
         if reading.idle >= IDLE_PAGES:
-            yield Gap(f"{TITLE} keeps sending the same records for {span.name}", "run it again later")
+            yield Gap(f"{TITLE} keeps sending the same records for {span.name}", "run the command again later")
             return True
         last = not page or (len(page) < report.page_size and total == offset)
         if not last and offset > FARTHEST_OFFSET:

@@ -105,10 +105,10 @@ _LEGS = Joins(
     parts,
     shape=_SHAPE,
     lacks={
-        "queue_wait_seconds": "CallGear does not tell queues from other groups (--queue NAME names them)",
-        "hold_seconds": "CallGear's legs do not tell of hold",
-        "site": "CallGear does not tell the site",
-        "cost": "CallGear's legs tell costs only if they were read with --with-cost, as from an archive or from files",
+        "queue_wait_seconds": "CallGear does not distinguish queues from other groups (--queue NAME names them)",
+        "hold_seconds": "CallGear's legs contain no hold times",
+        "site": "CallGear does not name the site",
+        "cost": "CallGear's legs contain costs only if --with-cost fetched them, into an archive or a file",
     },
 )
 

@@ -95,8 +95,8 @@ _LEGS = Joins(
     parts,
     lacks={
         "queue": "Kazoo's records do not name queues",
-        "queue_wait_seconds": "Kazoo's records do not tell of queues",
-        "hold_seconds": "Kazoo's records do not tell of hold",
+        "queue_wait_seconds": "Kazoo's records contain no queues",
+        "hold_seconds": "Kazoo's records contain no hold times",
     },
 )
 

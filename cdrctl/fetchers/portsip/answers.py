@@ -76,7 +76,9 @@ def _file_error(status: int) -> CdrctlError:
     """Return the error of a file that was not sent. Its address is a secret, so it is not in the message."""
     kind = TemporaryError if status == 429 or status >= 500 else ProviderError
     return kind(
-        f"{TITLE} did not send the file (HTTP {status})", hint="run it again, or create the report again", status=status
+        f"{TITLE} did not send the file (HTTP {status})",
+        hint="run the command again, or create the report again",
+        status=status,
     )
 
 

@@ -59,7 +59,7 @@ def with_costs(query: Query[PortsipSettings], path: str, pieces: Iterator[Event]
             records.append({**record, **known})
         yield Page(records, piece.context)
     if asked.unnamed:
-        yield Gap(f"the costs of {asked.unnamed} more records could not be fetched", "run it again")
+        yield Gap(f"the costs of {asked.unnamed} more records could not be fetched", "run the command again")
 
 
 class _Asked(Struct):

@@ -36,7 +36,7 @@ def report_file(client: Client, settings: PortsipSettings, record: Record) -> Fi
             received += len(piece)
             yield piece
         if isinstance(size, int) and received < size:
-            raise TemporaryError(f"the file broke off after {received} of {size} bytes", hint="run it again")
+            raise TemporaryError(f"the file broke off after {received} of {size} bytes", hint="run the command again")
 
     words = (pick(record, name) for name in ("file_name", "name", "id", "format"))
     shown = {key: value for key, value in record.items() if key.casefold() != "file_url"}  # a secret

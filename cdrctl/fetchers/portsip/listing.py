@@ -336,9 +336,11 @@ def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
         return
     count = _reported_total(readings.last)
     if count is None and readings.last.idle > 1:  # `skip` is ignored, and nothing says how many there are
-        yield Gap(f"{TITLE} keeps sending the same records for {name}", "run it again later")
+        yield Gap(f"{TITLE} keeps sending the same records for {name}", "run the command again later")
     elif count is not None and readings.records < count:
-        yield Gap(f"{TITLE} reported {count} records for {name} but sent {readings.records}", "run it again later")
+        yield Gap(
+            f"{TITLE} reported {count} records for {name} but sent {readings.records}", "run the command again later"
+        )
 
 
 def _name(listing: Run, window: Window | None) -> str:

@@ -74,9 +74,9 @@ _LEGS = Joins(
     parts,
     shape=_SHAPE,
     lacks={
-        "queue_wait_seconds": "PortSIP does not tell queues from other services (--queue NUMBER names them)",
-        "hold_seconds": "PortSIP does not tell of hold",
-        "cost": "PortSIP's call logs do not tell costs; its cdrs do, if they are read with --with-cost",
+        "queue_wait_seconds": "PortSIP does not distinguish queues from other services (--queue NUMBER names them)",
+        "hold_seconds": "PortSIP does not provide hold times",
+        "cost": "PortSIP's call logs contain no costs; its cdrs do, if they are read with --with-cost",
     },
 )
 

@@ -79,7 +79,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
             return TooFastError(
                 f"{TITLE}'s rate limit of {MINUTELY.requests} requests a minute is exceeded",
                 said=words,
-                hint="another program may be using the same code; nothing is lost: run it again later",
+                hint="another program may be using the same code; nothing is lost: run the command again later",
                 status=status,
             )
         case 2:

@@ -169,11 +169,11 @@ _SHAPE = Shape(
 )
 
 _LACKS = {
-    "hold_seconds": "Voicenter does not tell of hold",
-    "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
-    "end_time": "Voicenter's call log does not tell when calls to a queue or a menu end",
+    "hold_seconds": "Voicenter does not provide hold times",
+    "queue_wait_seconds": "Voicenter's call log contains no waiting times; its notifications do",
+    "end_time": "Voicenter's call log does not state when calls to a queue or a menu end",
     "reached": "Voicenter has one word for callers who hung up and for extensions that were not reached",
-    "trunk": "Voicenter does not tell the trunk",
+    "trunk": "Voicenter does not name the trunk",
 }
 _LEGS = Joins(parts, lacks=_LACKS, same=same_event, shape=_SHAPE)
 _NOTIFIED = Joins(notified_parts, lacks=_LACKS, same=same_event)

@@ -32,7 +32,7 @@ COLUMNS: tuple[Column, ...] = (
         "direction",
         "Direction",
         "text",
-        "ORIGINATING = the record owner placed the call, TERMINATING = received it; does not tell inside from outside",
+        "ORIGINATING = the record owner placed the call, TERMINATING = received it; internal and external calls alike",
     ),
     Column(
         "called_line_id",

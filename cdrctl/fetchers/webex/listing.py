@@ -332,7 +332,7 @@ def _window(history: History, client: Client, run: Run, asked: Window, locations
             if not again:
                 yield Gap(
                     f"{TITLE} reported {total} records for {name} but sent {len(came)}",
-                    "run it again; if it persists, ask Cisco support"
+                    "run the command again; if the error persists, ask Cisco support"
                     + (f" (tracking id {tracking})" if tracking else ""),
                 )
                 return

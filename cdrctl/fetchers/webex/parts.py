@@ -134,7 +134,7 @@ _SHAPE = Shape(
     usual=lambda record, talk, hold: bool(record) and (talk or 0) >= 0 and (hold or 0) >= 0,
 )
 
-_LEGS = Joins(parts, lacks={"cost": "Webex does not tell costs"}, shape=_SHAPE)
+_LEGS = Joins(parts, lacks={"cost": "Webex does not provide costs"}, shape=_SHAPE)
 
 JOINS = {"cdrs": _LEGS, "stream": _LEGS, "legs": _LEGS}
 """How records join, by the name of their call; the call whose records are read by default is first."""

@@ -147,7 +147,7 @@ def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime
             said=said(answer),
             hint="compare both with the integration's at developer.webex.com, My Webex Apps"
             if unknown
-            else "run it again: a code works once and for a few minutes; check client_id, client_secret, and "
+            else "run the command again: a code works once and for a few minutes; check client_id, client_secret, and "
             f"that {attempt.redirect_uri} is registered with the integration",
             status=answer.status,
         )

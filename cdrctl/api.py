@@ -99,9 +99,9 @@ class Profile(Struct):
 
     @property
     def gaps(self) -> list[Gap]:
-        """What could not be fetched so far, over all calls of `records`.
+        """What could not be fetched until now, by all calls of `records`.
 
-        Look here when `records` has ended. If there is a gap, records are missing; it says which, and what to do.
+        Check the gaps after `records` has ended. Each gap says which records are missing, and what to do.
         """
         return [
             Gap(self._mask(gap.what), gap.hint and self._mask(gap.hint), gap.said and self._mask(gap.said))

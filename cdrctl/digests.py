@@ -1,4 +1,4 @@
-"""How slow the digest of a secret must be: as slow as it takes to find a short one by trying.
+"""Digests of secrets, slow enough that nobody finds a short secret by trying.
 
 A profile's credential gets two digests in each run, and a run may have a thousand profiles.
 """

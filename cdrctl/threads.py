@@ -1,4 +1,4 @@
-"""Threads: several streams read side by side as one. The system may refuse to start a thread, or all of them."""
+"""Threads: several streams are read at the same time as one. The system may refuse to start threads."""
 
 from __future__ import annotations
 

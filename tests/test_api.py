@@ -97,9 +97,9 @@ def test_a_call_of_a_group_and_its_options() -> None:
             profile.records("cdrs", page_sise=5)
         with pytest.raises(UsageError, match="no call cdrz"):
             profile.records("cdrz")
-        with pytest.raises(UsageError, match="gives a file"):
+        with pytest.raises(UsageError, match="returns a file"):
             profile.records("completed-reports download", id="1")
-        with pytest.raises(UsageError, match="gives a file"):
+        with pytest.raises(UsageError, match="returns a file"):
             profile.records("reports create", wait=True)
         with pytest.raises(UsageError, match="limit is 0"):
             profile.records("cdrs", limit=0)

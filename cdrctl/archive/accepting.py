@@ -1,4 +1,4 @@
-"""Takes a day's file whose readings are lost for what its rows say: each has its key and the start of its call.
+"""Accepts a day's file whose readings are lost, by its rows: each has its key and the start of its call.
 
 The readings are lost if the file was copied without its `_readings.json`, or if another program changed one of the two.
 """

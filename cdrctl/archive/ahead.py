@@ -1,4 +1,4 @@
-"""Asks a store for what is used next, several requests at a time. Of an archive in a folder, nothing is read ahead.
+"""Requests objects of a store before they are used, several at a time. An archive in a folder needs no such requests.
 
 A request takes some milliseconds wherever the store is, and one command may need thousands.
 """

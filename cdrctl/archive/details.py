@@ -1,4 +1,4 @@
-"""The details of records: columns that take further requests, such as costs. What the archive has of them is kept."""
+"""The details of records: columns that take further requests, such as costs. Stored details are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of an archive, in a folder or in an object store: all that a Path cannot do for both.
+"""Operations on the files of an archive that differ between a folder and an object store.
 
 A Path reads what is there; these functions open and change it. No run waits for the writer of a pipe.
 """

@@ -1,4 +1,4 @@
-"""The options of a call in `archive.toml`, and whether what was read with some options is what others ask for."""
+"""The options of a call in `archive.toml`, and whether a reading with some options satisfies others."""
 
 from __future__ import annotations
 

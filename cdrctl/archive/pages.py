@@ -1,4 +1,4 @@
-"""The pages of a response as they were sent: as long as those of the last response come, none of them is read.
+"""The pages of a response as they were sent: pages that equal those of the last response are not decoded.
 
 The digest of each page is kept in its order. An equal page was decoded and checked when it came before, so only what
 the fetcher looks at is decoded again. Pages are copied to disk until it is known whether all are equal. If another page

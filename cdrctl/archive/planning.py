@@ -1,4 +1,4 @@
-"""Plans which days of a call a run reads: what the provider still has and the ledger has not as settled."""
+"""Plans which days of a call a run reads: those that the provider still has and that are not settled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider sent of a window, before it is converted: a digest of it, and a copy on disk until that is known.
+"""The records of a window as the provider sent them: their digest, and a copy on disk until the digest is known.
 
 A response that is equal to the last one leads to the same lines, so it is neither converted nor merged. The digest is
 the sum of the digests of the records of the window as they were sent, whatever their order and their pages, each with

@@ -1,4 +1,4 @@
-"""Removes the days of an archive that are older than a number of days, for good: no run reads them again.
+"""Removes the days of an archive that are older than a number of days; no run reads them again.
 
 First `_retired.json` says which days are removed, then their files go, then the ledger forgets them. A run that is
 killed in between leaves files that belong to no day any more: the next one removes them.

@@ -1,4 +1,4 @@
-"""An archive's folder: its settings, the places of its files, and how files are replaced without a moment in between.
+"""An archive's folder: its settings, the places of its files, and how files are replaced atomically.
 
     DIR/archive.toml                                                   layout, zone and format, chosen once
     DIR/profile=PROFILE/call=CALL/date=2026-11-19/cdrs.parquet         the calls that started on that day

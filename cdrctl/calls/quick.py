@@ -1,4 +1,4 @@
-"""Makes rows of calls quickly: calls alike are folded once, traced, and the others as the trace says.
+"""Makes rows of similar calls quickly: one is folded and traced, and the trace makes the rows of the others.
 
 Calls are alike if their legs have the same templates and if every comparison has the same outcome. A chain is the code
 of one trace: it makes the comparisons in their order, and then the row. Where a comparison has another outcome, another

@@ -1,1 +1,1 @@
-"""What a person types: words become values, a profile is picked, things are printed. No logic lives here."""
+"""The command line: it turns words into values, opens a profile, and prints results."""

@@ -1,4 +1,4 @@
-"""`cdrctl archive adopt` and `forget`: whose records an archive has, and which profiles it has none of any more."""
+"""`cdrctl archive adopt` and `forget`: accept the account of a profile, and remove a profile from an archive."""
 
 from __future__ import annotations
 

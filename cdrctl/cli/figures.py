@@ -1,4 +1,4 @@
-"""What `stats` and `report` share: the hours that are known, and figures that have no value where hours are missing."""
+"""What `stats` and `report` share: the known hours, and the figures that have no value if hours are missing."""
 
 from __future__ import annotations
 

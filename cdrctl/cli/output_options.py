@@ -1,4 +1,4 @@
-"""Where the records go, and what they look like there."""
+"""The place, format and look of the output, from the options of a command."""
 
 from __future__ import annotations
 

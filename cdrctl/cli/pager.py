@@ -1,4 +1,4 @@
-"""Long output on a terminal goes through a pager, as git's does."""
+"""The pager that shows long output on a terminal, as in git."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pages that come in quick succession are handed on together.
+"""Combines small pages that come in quick succession.
 
 Cutting, typing and writing a page takes some time however few records it has. Where a provider sends 50 or 100 records
 in a response, that is most of the time. Only for files: where somebody reads along, no page is held.

@@ -1,4 +1,4 @@
-"""Which records, in which order, and which of their fields: what `--where`, `--sort`, `--limit` and `--fields` say."""
+"""The records, their order and their fields, as `--where`, `--sort`, `--limit` and `--fields` select them."""
 
 from __future__ import annotations
 

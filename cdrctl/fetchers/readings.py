@@ -1,4 +1,4 @@
-"""Read a window again when its records moved from page to page while they were read."""
+"""Reads a window again if its records moved from page to page while they were read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consecutive days, weeks and months, and the span with the most calls where calls are too far apart to be drawn."""
+"""Consecutive days, weeks and months, and the span with the most calls if the calls are too far apart to be drawn."""
 
 from __future__ import annotations
 

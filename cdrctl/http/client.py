@@ -1,4 +1,4 @@
-"""The HTTP client: paced, patient, signed in, and careful about who gets the credential.
+"""The HTTP client: it keeps the rate limit, retries, signs in, and checks who receives the credential.
 
 Client     per request:  check the address, sign in, renew the token once on a 401, turn the response into our errors
  └ Sender  per attempt:  wait for the rate limit, exchange, and retry after a temporary failure

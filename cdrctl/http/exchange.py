@@ -1,4 +1,4 @@
-"""One exchange: bytes out, bytes in."""
+"""One exchange: a request is sent, and its response is received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures of the network and of what a profile says about it."""
+"""The errors for failures of the network, and for settings of a profile that cause them."""
 
 from __future__ import annotations
 

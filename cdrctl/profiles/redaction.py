@@ -1,4 +1,4 @@
-"""A profile's settings, fit to be shown: without its secrets, wherever in it they stand."""
+"""A profile's settings without its secrets, to be shown."""
 
 from __future__ import annotations
 

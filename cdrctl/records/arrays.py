@@ -1,4 +1,4 @@
-"""The list of records in a response, as it was sent: one that was read before need not be decoded again."""
+"""The list of records in a response, as it was sent: a list that was read before is not decoded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: values that tell what a mapping does with them.
+"""Probes: values that record what a mapping does with them.
 
 A mapping is called with a probe in place of each text and number. What it passes on comes back as the probe. What it
 computes or compares is recorded as a step. Where it does anything else with a probe, such as looking a text up, it

@@ -1,4 +1,4 @@
-"""Functions that are one step of a mapping of records, whatever they do with their values.
+"""Functions that a mapping of records calls as one step.
 
 A mapping to the common CDR is a plain function of one record. `records.layouts` runs it with probes in place of values
 to see what becomes of them. A function that looks into a text or computes with a time is a step: it is recorded, and

@@ -1,4 +1,4 @@
-"""What is true of the calls of an exchange, and the records that each provider has of them."""
+"""The true facts of the calls of an exchange, and the records that each provider has of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which account a profile points to, as far as its settings tell."""
+"""Which account a profile points to, as far as its settings show."""
 
 from __future__ import annotations
 

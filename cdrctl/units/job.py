@@ -18,31 +18,31 @@ COUNTS = ("days", "fetched", "new", "late", "beyond_lookback", "changed", "gone"
 
 
 class SyncJob(Struct, frozen=True, kw_only=True):
-    """The calls of one profile that are to be brought up to date in an archive.
+    """A job for `sync_unit`: a profile, an archive, and the options of the sync.
 
-    Times and durations are in the words of the command line, such as `7d`.
+    Times and durations are written as on the command line, such as `7d`.
 
     Args:
-        archive: The archive, as the machine that does the job sees it.
-        profile: The name of the profile in the configuration of that machine.
-        provider: The provider, for `sandbox`, or to check that the profile is one of it.
+        archive: The folder or the URL of the archive, on the machine that does the job.
+        profile: The name of the profile in the configuration file of that machine.
+        provider: The provider of the profile: needed for `sandbox`; for others, the job fails if it differs.
         config: The configuration file on that machine; None for the one that the command line uses there.
         calls: The calls; empty for those that the archive keeps.
-        since: From when on to keep calls; None to go on as before.
-        lookback: How long after a call to read it again; None for the call's own value.
-        sweep: How long before that to read settled days again; None for the policy of the archive.
+        since: The first day to keep calls of; None for no earlier day than before.
+        lookback: How long after its start a call is read again; None for the default of the call.
+        sweep: How long before the lookback to read settled days again; None for the policy of the archive.
         max_wait: How long one request may wait for retries in total; None for the profile's own limit.
         only_missing: Read only what is missing, as `cdrctl fill` does.
         allow_shrink: Remove records that the provider no longer has.
         adopt: Accept that a profile points to another account than before.
         with_calls: Store whole calls beside their legs.
-        by_day: Whether each day is a message of the result.
-        create: Whether to create the archive if there is none.
-        tz: The zone of its days if it is created; None for UTC.
-        format: Its format if it is created; None for the default.
-        mark: The name of a file that `cdrctl sync --dask` put into the archive, for a machine that sees another archive
-            there to refuse the job; empty for any.
-        version: The version of cdrctl that made this job, for another one to refuse it; empty for any.
+        by_day: Add a message for each day to the result.
+        create: Create the archive if there is none.
+        tz: The time zone of a new archive's days; None for UTC.
+        format: The format of a new archive; None for the default.
+        mark: The name of a file that `cdrctl sync --dask` put into the archive. A machine whose archive lacks the file
+            refuses the job; empty for no check.
+        version: The version of cdrctl that made this job. Other versions refuse the job; empty for no check.
     """
 
     archive: str
@@ -71,10 +71,10 @@ class CallDone(Struct, frozen=True):
 
     Args:
         call: The name of the call.
-        exit_code: The exit code that it alone would give.
+        exit_code: The exit code of this call alone.
         outcome: Numbers of days and records, and the problems by day. Its error is None; it is in `problem`.
         ended: Whether the call was read to its end, or to its error, rather than stopped.
-        problem: The error that ended it; None if none did.
+        problem: The error that ended the call; None without an error.
     """
 
     call: str
@@ -89,10 +89,10 @@ class SyncResult(Struct, frozen=True):
 
     Args:
         profile: The name under which the archive keeps the profile.
-        exit_code: The exit code of the contract: 0 for success; of several calls, the one that most needs a person.
-        host: The machine that did it.
-        seconds: How long it took.
-        requests: How many requests were sent.
+        exit_code: The exit code, as of `cdrctl sync`: 0 for success; of several calls, the one that most needs a person.
+        host: The machine that did the job.
+        seconds: The duration of the job.
+        requests: The number of requests sent.
         calls: What was done for each call.
         messages: Notes, warnings and results as they came, each with its level.
         problem: Why no call could be read; None if one could.
@@ -108,7 +108,7 @@ class SyncResult(Struct, frozen=True):
     problem: Problem | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Return the result as values that JSON has."""
+        """Return the result as a dict that JSON can represent."""
         return {
             "profile": self.profile,
             "exit_code": self.exit_code,

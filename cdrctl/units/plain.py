@@ -66,18 +66,18 @@ def sync_unit(
     log: Log | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SyncResult:
-    """Bring the calls of one profile up to date in an archive, and return what that did.
+    """Bring the calls of one profile up to date in an archive, and return the result: an exit code, counts and messages.
 
-    It reads the configuration and the secrets of the machine that it runs on. Whatever the world does becomes an exit
-    code and a sentence in the result; nothing is raised for it. Doing a job twice changes nothing, so a job whose
-    result was lost can be done again. Neither the job nor the result holds a secret, and both can be pickled.
+    The function reads the configuration file and the secrets of the machine that it runs on. It raises no error for
+    failures: the result has their exit code and message. A job that is done twice changes nothing, so a job whose
+    result was lost can be done again. Neither the job nor the result contains a secret, and both can be pickled.
 
     Args:
-        job: What to do.
+        job: The profile, the archive and the options of the sync.
         environ: The environment variables; None for those of the process.
         clock: Time and waiting; None for those of the machine.
-        log: Receives a level (`note`, `warning`, `result`, `debug`, `wait`) and a sentence without secrets, at once.
-        stop: Tells whether to stop after the day that is being read; what was read is kept.
+        log: Called at once with each level (`note`, `warning`, `result`, `debug`, `wait`) and message, without secrets.
+        stop: Returns True to stop the sync after the current day; the days that were read are kept.
     """
     begun = time.monotonic()
     environ = os.environ if environ is None else environ

@@ -1,4 +1,4 @@
-"""The calls of an open profile are brought up to date in an archive, one after the other."""
+"""Brings the calls of an open profile up to date in an archive, one after the other."""
 
 from __future__ import annotations
 

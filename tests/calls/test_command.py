@@ -151,7 +151,7 @@ def test_what_cannot_be_joined_is_refused(shell: Shell) -> None:
         "webex", "cdrs", "--from", "archive", *DAY, "--schema", "common", "-o", "common.jsonl", "-f", "jsonl"
     ).ok()
     refused(shell.run("calls", "common.jsonl"), 2, "common CDRs", "--schema native")
-    refused(shell.run("calls", "calls.jsonl"), 2, "calls already")
+    refused(shell.run("calls", "calls.jsonl"), 2, "contains calls")
     Path("mixed.jsonl").write_bytes(Path("webex.raw.jsonl").read_bytes() + Path("kazoo.raw.jsonl").read_bytes())
     refused(shell.run("calls", "mixed.jsonl", "-f", "csv"), 2, "different kinds")
     Path("alike.jsonl").write_bytes(Path("kazoo.raw.jsonl").read_bytes() + Path("portsip.raw.jsonl").read_bytes())

@@ -182,4 +182,4 @@ def test_calls_are_recognised_by_the_columns_of_their_file(tmp_path: Path) -> No
     for form in FORMS:
         ran = run("calls", written(tmp_path / f"calls.{form}", rows))
         assert ran.code == 2
-        assert "has calls already, not legs" in ran.err
+        assert "contains calls, not legs" in ran.err

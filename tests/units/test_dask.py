@@ -152,4 +152,4 @@ def test_a_wrong_address_is_named(fleet: Fleet, address: str, code: int, said: s
 def test_jobs_of_this_machine_are_refused(fleet: Fleet) -> None:
     fleet.write(fleet.config, ("one", "one"))
     got, told = fleet.run("sync", "--all", "--into", "refused", "--dask", "tcp://127.0.0.1:9", "--jobs", "2")
-    assert (got, "--jobs counts threads" in told) == (2, True), told
+    assert (got, "--jobs and --dask cannot be combined" in told) == (2, True), told

@@ -1,4 +1,4 @@
-"""From a notification of Voicenter to its parts of a call: those of a record of the call log, and a queue's waiting.
+"""From a notification of Voicenter to its parts of a call: those of the call log, and waiting times.
 
 A notification tells of the same event as a record of the call log. Where both are given, the notification counts.
 """

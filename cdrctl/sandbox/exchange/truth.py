@@ -1,4 +1,4 @@
-"""What is true of a call of the exchange, whatever its provider tells of it."""
+"""The true facts of each call of the exchange, whatever its provider reports."""
 
 from __future__ import annotations
 

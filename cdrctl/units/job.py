@@ -89,7 +89,7 @@ class SyncResult(Struct, frozen=True):
 
     Args:
         profile: The name under which the archive keeps the profile.
-        exit_code: The exit code, as of `cdrctl sync`: 0 for success; of several calls, the one that most needs a person.
+        exit_code: The exit code of `cdrctl sync`: 0 for success; of several calls, the one that most needs a person.
         host: The machine that did the job.
         seconds: The duration of the job.
         requests: The number of requests sent.

@@ -66,7 +66,7 @@ def sync_unit(
     log: Log | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SyncResult:
-    """Bring the calls of one profile up to date in an archive, and return the result: an exit code, counts and messages.
+    """Bring the calls of one profile up to date in an archive, and return an exit code, counts and messages.
 
     The function reads the configuration file and the secrets of the machine that it runs on. It raises no error for
     failures: the result has their exit code and message. A job that is done twice changes nothing, so a job whose

@@ -219,6 +219,6 @@ def test_legs_of_which_too_many_have_one_id_make_no_figure(shell: Shell, tmp_pat
     assert ran.code == 3
     assert {(row["why"], row["complete"]) for row in ran.lines} == {("shared_id", False)}
     assert len(ran.lines) == MOST_LEGS + 100
-    assert f"{MOST_LEGS + 100} calls have an id" in ran.err
+    assert f"{MOST_LEGS + 100} calls were not joined" in ran.err
     ran = shell.run("stats", str(path), "--figures", "calls")
     assert (ran.code, ran.lines[0]["value"]) == (3, None)

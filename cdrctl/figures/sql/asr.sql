@@ -2,7 +2,7 @@
 -- unit: ratio
 -- needs: -
 -- by: yes
--- definition: Calls that anything answered, machines included, of the calls of which that is told.
+-- definition: Calls that anything answered, machines included, of the calls for which that is known.
 -- source: ITU-T E.411 and E.425, from secondary sources
 SELECT /*by*/ count(*) FILTER (network_answered) AS numerator,
   count(*) FILTER (network_answered IS NOT NULL) AS denominator

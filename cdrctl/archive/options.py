@@ -117,7 +117,7 @@ def _options_in(place: _Place, table: Mapping[str, Any], call: Call) -> dict[str
                 f"unknown option {key!r:.60}", f"{did_you_mean(key, known)}the options of {call.name} are: {names}"
             )
         if not option.archivable:
-            raise place.error(f"{option.name} cannot be an option of an archive,", "leave it out")
+            raise place.error(f"{option.name} is not allowed", "leave it out: an archive cannot have this option")
         found[option.name] = _value(place, option, value)
     return found
 

@@ -89,7 +89,11 @@ def test_defaults_are_no_options(tmp_path: Path) -> None:
         ("portsip", "[profiles.acme.cdrs]\nfilter = ['a', 1]", "filter is not text|a list of these"),
         ("portsip", "[profiles.acme.cdr]\nfilter = 'a'", "PortSIP has no call 'cdr'|cdrs"),
         ("portsip", "[profiles.acme]\nsync = ['cdr']", "PortSIP has no call 'cdr'|cdrs"),
-        ("callgear", "[profiles.acme.calls]\nongoing = true", "an archive cannot take ongoing|leave it out"),
+        (
+            "callgear",
+            "[profiles.acme.calls]\nongoing = true",
+            "ongoing is not allowed in [profiles.acme.calls]|leave it out",
+        ),
     ],
 )
 def test_a_mistake_names_the_file_the_table_and_the_next_step(

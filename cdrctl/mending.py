@@ -34,7 +34,9 @@ def mender(
     def say(what: str, record: Record) -> None:
         if what not in warned:
             warned.add(what)
-            warn(f"{_name(identity, record)} holds {what}; they are replaced by U+FFFD, also in other records")
+            warn(
+                f"{_name(identity, record)} contains {what}; such values are replaced by U+FFFD, also in other records"
+            )
 
     def mend_page(page: Page) -> Page:
         records, context = page.records, page.context
@@ -54,7 +56,7 @@ def mender(
             if damage.unreadable:
                 what = ", ".join(dict.fromkeys(damage.unreadable))
                 hint = "the record is left out; report it to the provider's support"
-                log(Gap(f"{_name(identity, good)} cannot be read: it holds {what}", hint))
+                log(Gap(f"{_name(identity, good)} cannot be read: it contains {what}", hint))
             else:
                 if at in page.later:
                     later.add(len(kept))

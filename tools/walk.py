@@ -67,10 +67,10 @@ class Recorded:
 BEGINNING = """\
 # Walkthrough: from installation to a nightly job
 
-What a new user types and sees. `tools/walk.py` recorded this page on {day} with cdrctl {version}, in a terminal of
-{width} columns. Every screen is real, except that the version of the kernel is left out. Three things differ from your
-case: `pip` took the packages from a folder of wheels, not from an index; the Kazoo server is that of `cdrctl sandbox
-serve` on port {port}; and nobody waited for the night.
+This page shows what a new user types and sees. `tools/walk.py` recorded it on {day} with cdrctl {version}, in a
+terminal of {width} columns. Every screen is real, except that the version of the kernel is left out. Three things
+differ from your case: `pip` took the packages from a folder of wheels, not from an index; the Kazoo server is that of
+`cdrctl sandbox serve` on port {port}; and nobody waited for the night.
 """
 
 
@@ -268,9 +268,9 @@ def written(at: int, step: Step, seen: Recorded) -> str:
     note = f"<!-- not run: recorded by tools/walk.py with the exit codes {codes} -->"
     parts.append(f"{note}\n```console\n{typed}\n```")
     if step.picture:
-        parts.append(f"![What was on the screen: {step.title}](pictures/{step.picture}.svg)")
+        parts.append(f"![The screen of this step: {step.title}](pictures/{step.picture}.svg)")
     if seen.passing:
-        parts.append(f"In the middle of it, the last line of the screen was:\n\n```text\n{seen.passing}\n```")
+        parts.append(f"During the export, the last line of the screen was:\n\n```text\n{seen.passing}\n```")
     if step.so:
         parts.append(_filled(step.so))
     return "\n\n".join(parts) + "\n"

@@ -74,7 +74,7 @@ STEPS = (
             Line("ln -s ~/.local/share/cdrctl/bin/cdrctl ~/.local/bin/"),
             Line("cdrctl --version"),
         ),
-        so="[Other ways](install.md) are pipx, uv, one file, a container.",
+        so="[Other ways](install.md) are pipx, uv, a single file and a container.",
     ),
     Step(
         "First steps",
@@ -119,15 +119,15 @@ STEPS = (
         "She looks at the calls.",
         (Line("cdrctl kazoo interactions --since yesterday --until today --limit 16"),),
         "walk-table",
-        "A row is a call. Green was answered, yellow missed, red refused or failed.",
+        "Each row is a call. Green means answered, yellow missed, red refused or failed.",
     ),
     Step(
         "Select calls",
-        "Which inbound calls were not answered, and which calls were the longest?",
+        "Which inbound calls of the last week were not answered, and which calls of yesterday were the longest?",
         (
             Line(
-                "cdrctl kazoo interactions --since yesterday --until today --schema common "
-                "--where 'direction=inbound and not answered' --sort start_time "
+                "cdrctl kazoo interactions --since 7d --until today --schema common "
+                "--where 'direction=inbound and not answered' --sort start_time --limit 5 "
                 "--fields start_time,from_number,to_number,outcome"
             ),
             Line(
@@ -135,7 +135,7 @@ STEPS = (
                 "--limit 3 --template '{talk_seconds:>6} s  {from_number} to {to_number}' -q"
             ),
         ),
-        so="More of these are in the [recipes](recipes.md).",
+        so="The [recipes](recipes.md) have more examples.",
     ),
     Step(
         "Help on times",
@@ -150,7 +150,7 @@ STEPS = (
             Line(". ~/.bashrc"),
             Line("cdrctl kazoo interactions --s", tab=True),
         ),
-        so="The last screen shows the options after Tab, pressed twice. It completes profiles, columns and times too.",
+        so="The last screen shows the options, after two Tabs. Tab also completes profiles, columns and times.",
     ),
     Step(
         "Dry run",
@@ -160,7 +160,7 @@ STEPS = (
     ),
     Step(
         "A month into a file",
-        "Thirty days for the billing department. A line shows the progress.",
+        "She exports thirty days for the billing department. A line shows the progress.",
         (
             Line("cdrctl kazoo cdrs --since 30d --until today -o month.csv", passing=r"^\d+ records, .*%"),
             Line("wc -l month.csv"),
@@ -185,10 +185,10 @@ STEPS = (
     ),
     Step(
         "Every night",
-        "The line for the crontab. cron sets few environment variables, so she tries the line with those only.",
+        "This is the line for the crontab. cron sets few environment variables, so she tries the line with those only.",
         (Line(NIGHT),),
         above=CRONTAB,
-        so="It printed nothing, so cron will mail nothing.",
+        so="The line printed nothing, so cron will mail nothing.",
     ),
     Step(
         "Three in the morning",
@@ -203,13 +203,13 @@ STEPS = (
         (Line("cdrctl doctor", code=5),),
         "walk-away",
         away=True,
-        so="Settings, secret and address are correct, but nothing listens there. Nothing needs correction here.",
+        so="Settings, secret and address are correct, but nothing listens there. She has nothing to correct.",
     ),
     Step(
         "The next night",
         "The provider is available again. The next run fetches what the one before could not.",
         (Line(NIGHT), Line("cdrctl coverage --into archive"), Line("cdrctl verify --into archive")),
-        so="Here only minutes had passed; after a real night, it fetches that night's calls too. [Scheduling](cron.md) "
-        "explains systemd, exit codes and restoring.",
+        so="Here only minutes had passed. After a real night, the run also fetches the calls of that night. "
+        "[Scheduling](cron.md) explains systemd, exit codes and restoring.",
     ),
 )

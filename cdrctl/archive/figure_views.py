@@ -171,7 +171,7 @@ def _without(lacking_of: dict[str, str]) -> str:
     if not lacking_of:
         return "NULL"
     return (
-        f"(SELECT 'without ' || string_agg(provider, ', ' ORDER BY provider) || ': ' || "
+        f"(SELECT 'leaves out ' || string_agg(provider, ', ' ORDER BY provider) || ': ' || "
         f"string_agg(DISTINCT {_reason(lacking_of)}, '; ') FROM told WHERE lacks)"
     )
 

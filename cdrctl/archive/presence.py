@@ -126,7 +126,7 @@ def _restored(archive: Archive, ledger: AnyLedger, entry: FileEntry, told: Seque
         lateness = ledger.lateness(entry.profile, entry.call).get(entry.day)
         found = Contents(entry.sha256, entry.records, [*told], lateness=lateness, whose=whose_in(path))
         update_readings(path, entry.sha256, found)
-    log("warning", f"{entry.path} had lost its {READINGS}: it was written again from the ledger")
+    log("warning", f"{entry.path} had lost its {READINGS}, which was written again from the ledger")
     return True
 
 

@@ -156,7 +156,7 @@ def prepare_messages(session: Session, path: str | None) -> None:
     session.reporter.data_elsewhere = not to_stdout or not (
         session.process.stdout_is_terminal or session.process.stdout_is_pipe
     )
-    left = "standard output has only some of the records, each of them whole" if to_stdout else f"{path} is as it was"
+    left = "standard output contains only some of the records, each complete" if to_stdout else f"{path} is unchanged"
     session.reporter.left_behind = f"{left}: run the command again"
 
 

@@ -74,7 +74,7 @@ class Selection(Struct, frozen=True):
         names = list(dict.fromkeys(self.names or ([usual] if usual else ())))
         if bool(names) == self.group:
             raise UsageError(
-                "name either profiles or a group of them" if names else "which profiles?",
+                "name either profiles or a group of them" if names else "no profile is selected",
                 hint=f"give {self.how} for each, --all for all configured profiles, or --tag for those with a tag",
             )
         if self.excluded and not self.group:

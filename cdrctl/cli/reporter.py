@@ -35,7 +35,7 @@ class Reporter:
     verbose: int = 0
     as_json: bool = False
     data_elsewhere: bool = False
-    left_behind: str = "no file was touched"
+    left_behind: str = "no file was changed"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
     _done: str = ""

@@ -278,5 +278,7 @@ def _note_holes(opened: Session, scan: Scan) -> None:
     if lacking:
         folder = shlex.quote(str(archive.archive.folder))
         opened.reporter.log(
-            "note", f"the archive lacks days that the statement reads: {some(lacking)}; cdrctl coverage --into {folder}"
+            "note",
+            f"the archive lacks days that the statement reads: {some(lacking)}; "
+            f"cdrctl coverage --into {folder} lists them",
         )

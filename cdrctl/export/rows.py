@@ -173,7 +173,7 @@ def _window_filter(
 
 
 SAME_ID = (
-    "records came with the id of another record and different content: all of them are kept, so count by content and "
+    "some records have the id of another record but different content: all of them are kept, so count by content and "
     "not by id"
 )
 

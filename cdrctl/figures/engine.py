@@ -153,7 +153,7 @@ class Calls:
         """Return a note of the providers that a figure leaves out, with reasons, and of how many other calls."""
         found = []
         if without:
-            found.append(f"without {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
+            found.append(f"leaves out {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
         if one.needs in SOME_WITHOUT:
             of, what = SOME_WITHOUT[one.needs]
             whose = f"{where or 'WHERE true'} AND {of}{one.needs} IS NULL"

@@ -40,10 +40,10 @@ def choose_profile(
     profile = usable_profile(profiles[name])
     if provider is not None and profile.provider != provider:
         others = [each.name for each in profiles.values() if each.provider == provider]
-        instead = f"-p with one of: {list_names(others)}" if others else _to_begin(provider)
+        instead = f"use -p with one of: {list_names(others)}" if others else _to_begin(provider)
         raise ConfigurationError(
             f"profile {name}{origin} is for {profile.provider}, not for {provider}",
-            hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
+            hint=f"use `cdrctl {profile.provider} …` for this profile; for {provider}, {instead}",
         )
     return profile
 
@@ -81,7 +81,7 @@ def _only(profiles: Mapping[str, Profile], provider: str | None) -> Profile:
 
 def _to_begin(provider: str | None) -> str:
     add = f"`cdrctl profile add NAME --provider {provider or 'PROVIDER'}`"
-    return f"{add}, or `-p {SANDBOX}` to try cdrctl without an account"
+    return f"create one with {add}, or use `-p {SANDBOX}` to try cdrctl without an account"
 
 
 # Settings

@@ -115,7 +115,7 @@ def test_a_wrong_token_is_reported(shell: Shell, providers: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("sync", *INTO), "which profiles?"),
+        (("sync", *INTO), "no profile is selected"),
         (("sync", "nobody", *INTO), "nobody"),
         (("sync", "webex", *INTO, "--call", "legs"), "cdrs, stream"),
         (("sync", "webex", *INTO, "--since", "02/03/26"), "--since"),

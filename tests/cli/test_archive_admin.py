@@ -144,4 +144,4 @@ def test_an_interrupted_change_does_not_claim_that_nothing_was_changed(
     ran = archive.run(*[word.replace("acme", "voicenter") for word in words], *INTO)
     assert ran.code == 130
     assert "run the command again" in ran.err
-    assert "no file was touched" not in ran.err
+    assert "no file was changed" not in ran.err

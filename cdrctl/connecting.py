@@ -18,9 +18,7 @@ from cdrctl.fetchers import Provider, Query, connect
 from cdrctl.http import MASK, Clock
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from cdrctl.fetchers.settings import Settings
+    from cdrctl.fetchers.settings import Secret, Settings
     from cdrctl.http import Answer, Client, Log, Outages, RateStore, Request, Token, TokenStore
     from cdrctl.http.transport import Transport
     from cdrctl.profiles.file import Profile
@@ -135,7 +133,7 @@ def _sandbox(around: Surroundings, provider: Provider, dry_run: Callable[[str], 
     from cdrctl import sandbox
 
     with sandbox.start(now=around.clock.now) as running:
-        settings = provider.settings.model_validate(running.profiles[provider.name])
+        settings = provider.settings.of(running.profiles[provider.name])
         if dry_run is not None:
             settings = _masked(settings)
         with _client(around, provider, settings, dry_run=dry_run) as client:
@@ -170,22 +168,22 @@ def _dry_run_profile(
     check_auth_methods(provider, profile, settings)
     settings = _masked(settings)
     if token_store(around.config, provider, profile, settings) is not None:  # signed in with a browser
-        settings = settings.model_copy(update={"refresh_token": _mask()})
+        settings = replace(settings, refresh_token=_mask())
     with _client(around, provider, settings, dry_run=dry_run) as client:
         yield Connected(profile.name, settings, client)
 
 
-def _mask() -> SecretStr:
-    from pydantic import SecretStr
+def _mask() -> Secret:
+    from cdrctl.fetchers.settings import Secret
 
-    return SecretStr(MASK)
+    return Secret(MASK)
 
 
 def _masked(settings: Settings) -> Settings:
     from cdrctl.profiles.names import secret_names
 
     given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
-    return settings.model_copy(update=dict.fromkeys(given, _mask()))
+    return replace(settings, **dict.fromkeys(given, _mask()))
 
 
 def token_store(config: Path, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:

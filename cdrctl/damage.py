@@ -16,8 +16,10 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
@@ -75,6 +77,22 @@ def shallow(decoded: Any) -> bool:
             return True
         level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
     return False
+
+
+def from_json(text: bytes | bytearray | memoryview) -> Any:
+    """Return the value of JSON that is not damaged; NaN and infinity are accepted.
+
+    Raises:
+        ValueError: It is damaged, or nested too deeply.
+    """
+    with suppress(msgspec.DecodeError, RecursionError):
+        found = msgspec.json.decode(text)
+        if shallow(found):
+            return found
+    import pydantic_core  # takes a while to load, and knows NaN and infinity
+
+    whole = text if isinstance(text, bytes | bytearray) else bytes(text)
+    return pydantic_core.from_json(whole, cache_strings="keys")
 
 
 def text_of(body: Buffer, charset: str = "") -> str:

@@ -7,11 +7,10 @@ holds the file's lock.
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import UsageError
 from cdrctl.profiles.atomic import LOCK_SECONDS, replace_file, write_errors
@@ -143,14 +142,14 @@ def parse_value(model: type[Settings], key: str, text: str) -> object:
 
     Text that is not of the setting's kind is returned as it is, and refused when the profile is checked.
     """
-    kind: Any = model.model_fields[key].annotation if key in model.model_fields else None
-    options = [kind, *(get_args(kind) if get_origin(kind) in {Union, types.UnionType} else ())]
-    if any(get_origin(one) is list or get_origin(one) is tuple for one in options):
+    described = model.described()
+    kinds = described[key].types if key in described else frozenset()
+    if list in kinds:
         return [one.strip() for one in text.split(",") if one.strip()]
-    if bool in options or key.endswith("_keyring"):
+    if bool in kinds or key.endswith("_keyring"):
         return _TRUTH.get(text.strip().lower(), text)
     for number in (int, float):
-        if number in options:
+        if number in kinds:
             try:
                 return number(text)
             except ValueError:

@@ -68,7 +68,7 @@ def ids(provider: Provider, settings: Any, **options: Any) -> tuple[list[str], T
 @pytest.mark.parametrize("bounds", ["half_open", "closed", "open", "open_low"])
 def test_the_example_returns_every_call_of_the_window_once(provider: Provider, sandbox: Sandbox, bounds: str) -> None:
     sandbox.switch("acme", "bounds", bounds)
-    settings = provider.settings.model_validate(sandbox.credentials("acme"))
+    settings = provider.settings.of(sandbox.credentials("acme"))
     truth = [one["id"] for one in sandbox.truth("acme", "cdrs", WINDOW.since, WINDOW.until)]
     found, tally = ids(provider, settings, page_size=100)
     assert sorted(found) == sorted(truth)
@@ -77,7 +77,7 @@ def test_the_example_returns_every_call_of_the_window_once(provider: Provider, s
 
 
 def test_the_defaults_sign_the_example_in_and_check_it(provider: Provider, sandbox: Sandbox) -> None:
-    settings = provider.settings.model_validate(sandbox.credentials("acme"))
+    settings = provider.settings.of(sandbox.credentials("acme"))
     with closing(client_of(provider, settings)) as client:
         assert check_access(provider, client, settings).endswith(
             "between 2026-11-20T10:55:00.000Z and 2026-11-20T11:55:00.000Z"
@@ -85,13 +85,13 @@ def test_the_defaults_sign_the_example_in_and_check_it(provider: Provider, sandb
         sandbox.provider("acme").expire_tokens()
         with pytest.raises(SignInError):
             check_access(provider, client, settings)
-    nobody = provider.settings.model_validate({"base_url": settings.base_url})
+    nobody = provider.settings.of({"base_url": settings.base_url})
     with closing(client_of(provider, nobody)) as client, pytest.raises(SignInError):
         check_access(provider, client, nobody)
 
 
 def test_by_default_the_credential_goes_to_the_origin_of_base_url_only(provider: Provider) -> None:
-    settings = provider.settings.model_validate({})
+    settings = provider.settings.of({})
     assert provider.allows_url(settings, "https://api.acme.example/other")
     for url in (
         *("http://api.acme.example/v1", "https://api.acme.example:444/v1", "https://acme.example/v1"),
@@ -103,7 +103,7 @@ def test_by_default_the_credential_goes_to_the_origin_of_base_url_only(provider:
 def test_fewer_records_than_the_total_are_a_gap_and_repeated_pages_an_error(
     provider: Provider, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = provider.settings.model_validate(sandbox.credentials("acme"))
+    settings = provider.settings.of(sandbox.credentials("acme"))
     acme = sandbox.provider("acme")
     truth = acme.truth
     few = truth("cdrs", WINDOW.until - timedelta(days=5), WINDOW.until)[:8]

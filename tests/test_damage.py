@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pydantic_core
 from hypothesis import given, strategies as st
 
-from cdrctl.damage import DEEPEST, Damage, Unreadable, is_undamaged, loads, mend, shallow, text_of
+from cdrctl.damage import DEEPEST, Damage, Unreadable, from_json, is_undamaged, loads, mend, shallow, text_of
 from cdrctl.http import exchange
 from cdrctl.mending import mender
 from cdrctl.records.events import Page
@@ -157,3 +158,44 @@ def test_removing_a_record_keeps_the_context_and_positions_of_the_page() -> None
     found = mender(lambda record: str(record["id"]), told.append, told.append, raw=False)(page)
     assert found == Page([{"id": "2"}, {"id": "3", "s": "\ufffd"}], {"site": "Z\ufffdrich"}, frozenset({1}))
     assert len(told) == 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+def by_pydantic(text: bytes) -> str:
+    """Return what pydantic's decoder makes of a text, or that it refuses it."""
+    try:
+        return repr(pydantic_core.from_json(text))
+    except ValueError:
+        return "refused"
+
+
+def by_us(text: bytes | memoryview) -> str:
+    try:
+        return repr(from_json(text))
+    except ValueError:
+        return "refused"
+
+
+@given(JSON.map(json.dumps).map(str.encode))
+def test_json_is_decoded_as_by_pydantic(text: bytes) -> None:
+    assert by_us(text) == by_pydantic(text)
+
+
+@for_each(
+    "text",
+    [
+        *(b"[" * depth + b"]" * depth for depth in (199, 200, 201, 202, 100_000)),
+        *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (199, 200, 201, 202)),
+        *(b"NaN", b"-Infinity", b"1e400", b"123456789012345678901234567890", b"-0", b"-0.0", b"0.1e-7", b"01", b"1."),
+        *(b'"\\ud800"', b'"\xff"', b'"\x00"', b'"\\u0000"', b"", b" ", b"1 2", b"\xef\xbb\xbf1", b'{"a":1,"a":2}'),
+        *(b"5e-324", b"2.2250738585072011e-308", b"9007199254740993.0", b"18446744073709551616", b"1" * 5000),
+    ],
+)
+def test_odd_json_is_decoded_as_by_pydantic(text: bytes) -> None:
+    assert by_us(text) == by_pydantic(text)
+    assert by_us(memoryview(text)) == by_us(text)

@@ -92,6 +92,15 @@ def test_help_loads_only_what_it_needs(tmp_path: Path, words: list[str], unwante
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("provider", ["portsip", "voicenter"])
+def test_an_export_does_not_load_pydantic(tmp_path: Path, provider: str) -> None:
+    words = (provider, "cdrs", "-p", "sandbox", "--since", "2h", "--until", "1h", "-f", "csv", "-q")
+    modules, out = loaded(tmp_path, *words)
+    assert len(out.splitlines()) > 1
+    assert among(modules, {"pydantic", "pydantic_core", "rich"}) == set()
+
+
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     ("words", "expected"),

@@ -188,7 +188,7 @@ def _settings(model: Any) -> dict[str, str]:
     """Return the settings that `profile add --set` accepts, with their meanings."""
     secrets = secret_names(model)
     found = {}
-    for name, described in model.model_fields.items():
+    for name, described in model.described().items():
         if name in secrets:
             found[f"{name}_command"] = f"a command that prints it: {described.description}"
             found[f"{name}_file"] = f"a file that holds it: {described.description}"

@@ -157,7 +157,7 @@ def _check_requests(opened: Session, profile: Profile, provider: Provider, setti
     from cdrctl.cli.connecting import ready, the_clock
 
     clock = the_clock(opened)
-    settings = settings.model_copy(update={"timeout": min(settings.timeout, SECONDS)})
+    settings = replace(settings, timeout=min(settings.timeout, SECONDS))
     if not (yield from check_network(settings, clock.now())):
         return
     try:

@@ -68,7 +68,7 @@ def init(
     draft = Draft(dict(chosen))
     method = choose_method(opened, described, way, draft)
     _explain_credential(opened, described, method)
-    draft.given = {key for key in described.settings.model_fields if draft.has(key)}
+    draft.given = {key for key in described.settings.described() if draft.has(key)}
     check = not no_check and not _needs_login(described, method)
     if code := _create(opened, described, method, name, draft, check=check):
         return code

@@ -126,7 +126,7 @@ def _writable_store(opened: Session, provider: Provider, login: Login, profile: 
             hint=f"set {keys} in {profile.path}; they are those of the integration",
         )
     # Without the access token, whose place the sign-in takes.
-    store = token_store(opened, provider, profile, settings.model_copy(update={"access_token": None}))
+    store = token_store(opened, provider, profile, replace(settings, access_token=None))
     assert store is not None  # noqa: S101 - the provider stores tokens, and the profile is complete
     with store.locked():
         pass

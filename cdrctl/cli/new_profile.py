@@ -83,7 +83,7 @@ def refuse_settings(provider: Provider, given: Mapping[str, str]) -> None:
     """
     from cdrctl.profiles.names import secret_names
 
-    fields = provider.settings.model_fields
+    fields = provider.settings.described()
     secrets = secret_names(provider.settings)
     if named := [name for name in given if name in secrets]:
         raise UsageError(
@@ -134,8 +134,8 @@ def _describe_method(provider: Provider, method: str) -> str:
 
 def ask_required(opened: Session, provider: Provider, draft: Draft) -> None:
     """Ask for the settings that every profile of the provider must have and that the draft lacks."""
-    for name, described in provider.settings.model_fields.items():
-        if described.is_required() and not draft.has(name):
+    for name, described in provider.settings.described().items():
+        if described.required and not draft.has(name):
             ask_setting(opened, provider, name, draft)
 
 
@@ -150,7 +150,7 @@ def ask_credential(opened: Session, provider: Provider, method: str, draft: Draf
         if name not in secrets:
             ask_setting(opened, provider, name, draft)
             continue
-        what = f"{name} ({provider.settings.model_fields[name].description})"
+        what = f"{name} ({provider.settings.described()[name].description})"
         while not (secret := ask(opened, what, secret=True)):
             reject(opened, _empty(name))
         draft.settings[name] = secret
@@ -171,10 +171,10 @@ def ask_everything(opened: Session, provider: Provider, method: str, name: str, 
     """
     from cdrctl.profiles.names import secret_names
 
-    fields = provider.settings.model_fields
+    fields = provider.settings.described()
     secrets = secret_names(provider.settings)
     for key, described in fields.items():
-        if (described.is_required() or key == "base_url") and key not in draft.given:
+        if (described.required or key == "base_url") and key not in draft.given:
             ask_setting(opened, provider, key, draft, guided=True)
     if "allow_http" in fields and "allow_http" not in draft.given:
         _ask_clear_text(opened, draft)
@@ -215,8 +215,8 @@ def ask_setting(
         guided: Whether to explain the setting first, and to offer its default or previous value.
         if_empty: The meaning of an empty answer, for a setting that is optional.
     """
-    described = provider.settings.model_fields[key]
-    own = None if described.is_required() or described.default is None else str(described.default)
+    described = provider.settings.described()[key]
+    own = None if described.required or described.default is None else str(described.default)
     usual = (str(draft.settings.get(key, "")) or own) if guided else None
     what = f"{key} [{usual}]" if usual else key if guided else f"{key} ({described.description})"
     if guided:
@@ -250,7 +250,7 @@ def _ask_clear_text(opened: Session, draft: Draft) -> None:
 
 def _ask_secret(opened: Session, provider: Provider, key: str, name: str, draft: Draft) -> None:
     """Ask for the source of a secret, and for the secret or its place."""
-    description = provider.settings.model_fields[key].description
+    description = provider.settings.described()[key].description
     while True:
         before = {KEEP: "keep it as it is"} if draft.has(key) else {}
         sources = {**before, **{source: text.replace("NAME", name) for source, text in SOURCES.items()}}

@@ -295,7 +295,7 @@ def _create(
     ask_required(opened, provider, draft)
     method = choose_method(opened, provider, way, draft)
     ask_credential(opened, provider, method, draft)
-    if empty := [key for key in provider.settings.model_fields if draft.settings.get(key) == ""]:
+    if empty := [key for key in provider.settings.described() if draft.settings.get(key) == ""]:
         raise UsageError(f"{empty[0]} is empty", hint="give it a value, or leave it out")
     check_profile(opened.config, name, provider.settings, draft.settings)
     add_profile(opened.config, name, provider.name, draft.settings)

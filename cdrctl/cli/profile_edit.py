@@ -63,7 +63,7 @@ def set_setting(opened: Session, *, name: str, setting: str, value: str | None, 
     if value is not None:
         wanted = profile_changes.parse_value(described.settings, setting, value)
     elif not unset:
-        wanted = ask(opened, f"{setting} ({described.settings.model_fields[setting].description})", secret=True)
+        wanted = ask(opened, f"{setting} ({described.settings.described()[setting].description})", secret=True)
         if not wanted:
             raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to quit")
     profile_changes.change(opened.config, name, described.settings, setting, wanted)

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from types import UnionType
 from typing import Any
 
-from pydantic import SecretStr
-
 from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import ProviderError, SignInError
 from cdrctl.fetchers import Provider, Query, identities, span_of
 from cdrctl.fetchers.options import call_options, default_options
+from cdrctl.fetchers.settings import Secret
 from cdrctl.http import Answer, Client, Request, Token, Total, by_offset, read_total
 from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Event, Gap, Page, Record, check_records, fingerprint, number_of_records, pick
@@ -29,7 +28,7 @@ def bearer(setting: str) -> Callable[[Any, Token | None, datetime], Generator[Re
 
     def sign_in(settings: Any, ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
         yield from ()
-        secret: SecretStr | None = getattr(settings, setting)
+        secret: Secret | None = getattr(settings, setting)
         if secret is None:
             raise SignInError(f"this profile has no {setting}", hint=f"set {setting}")
         if ended is not None:

@@ -10,8 +10,6 @@ from itertools import islice
 from queue import Empty
 from typing import Any
 
-import pydantic_core
-
 from cdrctl import damage
 from cdrctl.errors import CdrctlError, ProviderError
 from cdrctl.http.bodies import announced_length, body_buffer, body_of, read_body
@@ -140,7 +138,7 @@ def decode(body: bytearray | bytes, content_type: str = "") -> tuple[Any, str]:
     if not body:
         return None, ""
     with suppress(ValueError):
-        decoded = pydantic_core.from_json(body, cache_strings="keys")
+        decoded = damage.from_json(body)
         return decoded, "" if decoded is not None else "null"
     with suppress(ValueError):
         named = _CHARSET.search(content_type)

@@ -38,7 +38,7 @@ def check_profile(path: Path, name: str, model: type[Settings], settings: Mappin
         ConfigurationError: A setting is missing or not valid.
     """
     secrets = secret_names(model)
-    values = {key: value for key, value in settings.items() if key in model.model_fields}
+    values = {key: value for key, value in settings.items() if key in model.described()}
     for secret in secrets:
         if any(form in settings for form in key_forms(secret, secrets)):
             values.setdefault(secret, NOT_READ)

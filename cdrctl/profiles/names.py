@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from cdrctl.profiles.file import Profile, environment_name
 
@@ -17,16 +17,12 @@ SECRETS = frozenset({"access_token", "api_key", "auth_token", "client_secret", "
 _FORMS = ("_command", "_file", "_keyring")
 
 
-def _is_secret(annotation: object) -> bool:
-    from pydantic import SecretStr
-
-    return annotation is SecretStr or any(_is_secret(each) for each in get_args(annotation))
-
-
 @functools.cache
 def secret_names(model: type[Settings]) -> frozenset[str]:
-    """Return the names of a model's secrets: the settings of type SecretStr, or SecretStr or None."""
-    return frozenset(name for name, about in model.model_fields.items() if _is_secret(about.annotation))
+    """Return the names of a model's secrets: the settings of type Secret, or Secret or None."""
+    from cdrctl.fetchers.settings import Secret
+
+    return frozenset(name for name, about in model.described().items() if Secret in about.types)
 
 
 def key_forms(name: str, secrets: frozenset[str]) -> list[str]:
@@ -38,7 +34,7 @@ def key_forms(name: str, secrets: frozenset[str]) -> list[str]:
 def setting_keys(model: type[Settings]) -> tuple[str, ...]:
     """Return the keys that a profile of this model can have."""
     secrets = secret_names(model)
-    return tuple(form for name in model.model_fields for form in key_forms(name, secrets))
+    return tuple(form for name in model.described() for form in key_forms(name, secrets))
 
 
 def key_levels(

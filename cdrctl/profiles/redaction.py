@@ -51,7 +51,7 @@ def redact_settings(profile: Profile, model: type[Settings], environ: Mapping[st
     upper, lower = key_levels(profile, model, environ)
     known = [*written_secrets([profile], environ), *_secrets_in_files(profile, secrets, environ, upper, lower)]
     redacted: dict[str, RedactedSetting] = {}
-    for name in model.model_fields:
+    for name in model.described():
         forms = key_forms(name, secrets)
         level = upper if any(form in upper for form in forms) else lower
         for form in forms:

@@ -26,9 +26,7 @@ from cdrctl.profiles.names import SECRETS, key_forms, key_levels, secret_names, 
 from cdrctl.profiles.secrets import Keyring, Run, SecretSources, for_commands, read_keyring, secret_of
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from cdrctl.fetchers.settings import Settings
+    from cdrctl.fetchers.settings import Problem, Settings
 
 
 S = TypeVar("S", bound="Settings")
@@ -120,7 +118,7 @@ def find_values(
     upper, lower = key_levels(profile, model, environ)
     conceal([value for level in (upper, lower) for name in secrets if isinstance(value := level.get(name), str)])
     _refuse_unknown(profile, model, environ, lower)
-    found = {name: _find_value(profile, name, secrets, upper, lower) for name in model.model_fields}
+    found = {name: _find_value(profile, name, secrets, upper, lower) for name in model.described()}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -174,12 +172,12 @@ def _read_secret(profile: Profile, name: str, given: _Given, sources: SecretSour
 
 def secret_values(settings: Settings) -> list[str]:
     """Return every secret in the settings, plain and as a URL encodes it, longest first."""
-    from pydantic import SecretStr
+    from cdrctl.fetchers.settings import Secret
 
     found: set[str] = set()
-    for name in type(settings).model_fields:
+    for name in type(settings).described():
         value = getattr(settings, name)
-        if isinstance(value, SecretStr) and (text := value.get_secret_value()):
+        if isinstance(value, Secret) and (text := value.get_secret_value()):
             found |= {text, quote(text, safe=""), quote(text), quote_plus(text)}
     return sorted(found, key=lambda text: (-len(text), text))
 
@@ -225,7 +223,7 @@ def _refuse_unknown(
             f"profile {profile.name}: {', '.join(shown for _, shown in unknown)}: "
             f"not {'a setting' if len(unknown) == 1 else 'settings'} of {profile.provider}",
             hint="".join(near_hint(key, keys) for key, _ in unknown)
-            + f"the settings are: {', '.join(model.model_fields)}",
+            + f"the settings are: {', '.join(model.described())}",
         )
 
 
@@ -264,30 +262,31 @@ def validate_settings(
     Raises:
         ConfigurationError: A value is missing or not valid.
     """
-    from pydantic import ValidationError
+    from cdrctl.fetchers.settings import SettingsError
 
     try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-    # Outside the handler: pydantic's error holds the values, secrets included.
+        return model.of(values)
+    except SettingsError as error:
+        problems = error.problems
+    # Outside the handler: a check may have put a secret into its error.
     hidden = [value for name in secrets if isinstance(value := values.get(name), str)]
     sentences = dict.fromkeys(mask(_describe_problem(profile, each, places), hidden) for each in problems)
     raise ConfigurationError("; ".join(sentences), hint=f"`cdrctl profile show {profile.name}` shows what is set")
 
 
-def _describe_problem(profile: Profile, problem: ErrorDetails, places: Mapping[str, str]) -> str:
-    """Return a sentence about one of pydantic's findings."""
-    said = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if not problem["loc"]:
-        return f"profile {profile.name}: {said}"
-    name = str(problem["loc"][0])
-    if problem["type"] == "missing":
-        variable = environment_name(profile.name, name)
-        return f"profile {profile.name} has no {name}: set {name} in {profile.path} or {variable}"
+def _describe_problem(profile: Profile, problem: Problem, places: Mapping[str, str]) -> str:
+    """Return a sentence about what is wrong with a setting."""
+    name = problem.name
+    if not name:
+        return f"profile {profile.name}: {problem.said}"
     place = places.get(name, name)
-    if problem["type"] == "string_type":
-        return f'profile {profile.name}: {place} must be text: write it in quotes, {name} = "…"'
-    if said.startswith("Input should "):
-        return f"profile {profile.name}: {place} {said.removeprefix('Input ')}"
-    return f"profile {profile.name}: {place}: {said}"
+    match problem.kind:
+        case "missing":
+            variable = environment_name(profile.name, name)
+            return f"profile {profile.name} has no {name}: set {name} in {profile.path} or {variable}"
+        case "text":
+            return f'profile {profile.name}: {place} must be text: write it in quotes, {name} = "…"'
+        case "form":
+            return f"profile {profile.name}: {place} {problem.said}"
+        case _:
+            return f"profile {profile.name}: {place}: {problem.said}"

@@ -79,7 +79,7 @@ def _credential(profile: Profile, model: type[Settings], environ: Mapping[str, s
         given = find_values(profile, model, secrets, environ, lambda _secrets: None)
     except ConfigurationError:
         return [profile.name]
-    url = given["base_url"].value if "base_url" in given else model.model_fields["base_url"].default
+    url = given["base_url"].value if "base_url" in given else model.described()["base_url"].default
     named = [profile.provider, _host(str(url))]
     for name in sorted(secrets & given.keys()):
         one = given[name]

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, overload
 
-import pydantic_core
 from msgspec import Struct
 
-from cdrctl.damage import loads, text_of
+from cdrctl.damage import from_json, loads, text_of
 from cdrctl.errors import ProviderError
 from cdrctl.records.events import Record, Row, Value
 
@@ -66,7 +65,7 @@ def decode_plainly(text: bytes) -> Any:
         ProviderError: It is not JSON.
     """
     with suppress(ValueError):
-        return pydantic_core.from_json(text, cache_strings="keys")
+        return from_json(text)
     with suppress(ValueError):
         return loads(text_of(text))
     raise ProviderError(

@@ -17,9 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-import pydantic_core
 
-from cdrctl.damage import shallow
+from cdrctl.damage import from_json, shallow
 from cdrctl.records.arrays import KnownLists, LaterColumns, LaterTexts, SentList, digest_of
 from cdrctl.records.batches import BatchedPage, KeyFields, RecordBatch, decode_plainly
 from cdrctl.records.columns import Column, keys_of
@@ -293,7 +292,7 @@ def _decoded(raw: memoryview, path: Sequence[str], records_of: Callable[[memoryv
         raise msgspec.DecodeError
     [key] = found
     records = _decoded(memoryview(envelope[key]), path[1:], records_of)
-    return {name: records if name == key else pydantic_core.from_json(bytes(value)) for name, value in envelope.items()}
+    return {name: records if name == key else from_json(memoryview(value)) for name, value in envelope.items()}
 
 
 def _writable(part: memoryview, body: bytearray) -> memoryview:

@@ -16,7 +16,7 @@ from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import EXTRA, misfit
 from cdrctl.records.readers import canonical_instants
 from cdrctl.records.schemas import EXTRA_COLUMN
-from cdrctl.writers.values import columns_of, json_of, text_of, utf8
+from cdrctl.writers.values import columns_of, json_text_of, text_of, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,7 @@ def _extras(came: Sequence[Value], odd: Mapping[int, dict[str, Value]]) -> Seque
     if not odd and not any(came):
         return [None] * len(came)
     both = [{**(one or {}), **odd[at]} if at in odd else one for at, one in enumerate(came)]
-    return [_json(one) if one else None for one in both]
+    return [json_text_of(one) if one else None for one in both]
 
 
 def _fit_values(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], list[int]]:
@@ -110,7 +110,7 @@ def _fit_values(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], l
             _texts(values) if kinds == {str} else [None if v is None else _utf8_text(text_of(v)) for v in values]
         ), []
     if kind == "list":
-        return [None if value is None else _json(value) for value in values], []
+        return [None if value is None else json_text_of(value) for value in values], []
     if len(kinds) == 1 and _all_fit(kind, kinds.pop(), values):
         return values, []
     fits = _FITS[kind]
@@ -152,10 +152,6 @@ def _texts(values: Sequence[str | None]) -> Sequence[str | None]:
 
 def _utf8_text(text: str) -> str:
     return utf8(text).decode()
-
-
-def _json(value: Value) -> str:
-    return json_of(value).decode()
 
 
 def _integer(value: Value) -> int:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
+import msgspec
 
 from cdrctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cdrctl.records.columns import Column
     from cdrctl.records.events import Record
     from cdrctl.records.schemas import Schema
 
+_EXPONENT = re.compile("[0-9]e").search
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -42,7 +44,18 @@ def text_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return json_of(value).decode()
+    return json_text_of(value)
+
+
+def json_text_of(value: Any) -> str:
+    """Return the text of `json_of` for a list or an object within a record; most do not need pydantic's encoder."""
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (ValueError, TypeError, OverflowError, RecursionError):  # such as a lone surrogate
+        return json_of(value).decode()
+    if "null" in text or _EXPONENT(text):  # NaN may be null, and exponents are spelt otherwise
+        return json_of(value).decode()
+    return text
 
 
 def utf8(text: str) -> bytes:
@@ -56,9 +69,17 @@ def utf8(text: str) -> bytes:
 def json_of(value: Any) -> bytes:
     r"""Return compact JSON in UTF-8: lone surrogates as `\udXXX`, infinities and NaN as strings."""
     try:
-        return to_json(value, inf_nan_mode="strings")
+        return _encoder()(value, inf_nan_mode="strings")
     except ValueError:  # a lone surrogate, or nested too deeply for it
         return plain_json_of(value)
+
+
+@functools.cache
+def _encoder() -> Callable[..., bytes]:
+    """Return pydantic's encoder, which takes a while to load, and which many exports do not need."""
+    from pydantic_core import to_json
+
+    return to_json
 
 
 def plain_json_of(value: Any) -> bytes:

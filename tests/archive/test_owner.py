@@ -183,7 +183,7 @@ SPELLINGS = [
 
 def account(provider: str, **settings: Any) -> Account:
     found = load(provider)
-    return account_of(found, found.settings.model_validate(settings))
+    return account_of(found, found.settings.of(settings))
 
 
 @for_each("url, same", SPELLINGS)

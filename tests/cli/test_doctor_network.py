@@ -141,7 +141,7 @@ def test_a_certificate_that_expires_soon(checkup: Checkup, tmp_path: Path) -> No
     shown = Certificate("127.0.0.1", AUTHORITY, soon)
     with encrypted(tmp_path, shown) as url:
         checkup.profile("webex", base_url=url, ca_file=str(AUTHORITY.pem(tmp_path)))
-        settings = load("webex").settings.model_validate(
+        settings = load("webex").settings.of(
             {"base_url": url, "access_token": "x", "ca_file": str(AUTHORITY.pem(tmp_path))}
         )
         host, port = reach.place_of(url)
@@ -184,7 +184,7 @@ def test_a_handshake_that_never_ends_fails() -> None:
 
 
 def test_an_unencrypted_connection_gives_a_warning(checkup: Checkup) -> None:
-    settings = load("kazoo").settings.model_validate(
+    settings = load("kazoo").settings.of(
         {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x", "allow_http": True}
     )
     found = check_certificate(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
@@ -196,7 +196,7 @@ def test_the_proxy_is_checked_in_place_of_the_host(checkup: Checkup, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         at = f"127.0.0.1:{proxy.getsockname()[1]}"
         monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@{at}")
-        settings = load("webex").settings.model_validate({"access_token": "x"})
+        settings = load("webex").settings.of({"access_token": "x"})
         found = list(check_network(settings, NOW))
     assert [(one.check, one.result) for one in found] == [("dns", "skipped"), ("connection", "ok"), ("tls", "skipped")]
     assert found[0].what == f"the proxy {at} resolves the name"

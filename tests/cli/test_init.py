@@ -71,7 +71,7 @@ def test_every_method_explains_where_to_find_its_credential() -> None:
         assert console.title
         assert console.steps
         asked = [key for group in console.asks for key in group]
-        assert set(asked) <= set(provider.settings.model_fields)
+        assert set(asked) <= set(provider.settings.described())
         assert all(line.endswith(".") for line in (*console.steps, *([console.rights] if console.rights else [])))
 
 

@@ -176,7 +176,7 @@ def test_a_link_in_place_of_the_shared_rate_limit_is_replaced(host: Host, runnin
     victim = host.folder / "victim"
     victim.write_bytes(b"{}")
     credentials = running.sandbox.credentials("webex", "refresh_token")
-    pace = pace_file(host.config, "webex", load("webex").settings.model_validate(credentials)).path
+    pace = pace_file(host.config, "webex", load("webex").settings.of(credentials)).path
     pace.symlink_to(victim)
     assert host.run("webex", "cdrs", *AN_HOUR).returncode == 0
     assert victim.read_bytes() == b"{}"

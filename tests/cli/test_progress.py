@@ -64,7 +64,7 @@ class Progress:
 def webex(clock: Clock) -> Client:
     provider = load("webex")
     with start(now=HandClock(NOW)) as running:
-        settings = provider.settings.model_validate({**running.profiles["webex"], "requests_per_minute": None})
+        settings = provider.settings.of({**running.profiles["webex"], "requests_per_minute": None})
     return connect(provider, settings, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)
 
 

@@ -224,7 +224,7 @@ def test_no_variable_of_an_option_is_that_of_a_setting() -> None:
     settings = {
         f"_{name}{form}".upper()
         for provider in PROVIDERS
-        for name in load(provider).settings.model_fields
+        for name in load(provider).settings.described()
         for form in ("", "_COMMAND", "_FILE", "_KEYRING")
         if not form or name in secret_names(load(provider).settings)
     } | {"_PROVIDER"}

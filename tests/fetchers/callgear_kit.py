@@ -179,7 +179,7 @@ class Service:
 
     @property
     def profile(self) -> CallGearSettings:
-        return CallGearSettings.model_validate(self.settings)
+        return CallGearSettings.of(self.settings)
 
     def pieces(
         self,

@@ -86,7 +86,7 @@ def fetched(
 ) -> Run:
     """Run one call through the loop of every export, without waiting."""
     clock = clock or HandClock(now)
-    made = KazooSettings.model_validate(settings)
+    made = KazooSettings.of(settings)
     seen = run or Run()
     known = PROVIDER.call(call)
     base = LISTING if known.windowed else {"account": None}

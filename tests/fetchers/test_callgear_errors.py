@@ -78,7 +78,7 @@ def test_login_request_is_as_documented_and_sent_once() -> None:
 
 
 def test_collected_sign_in_response_is_read() -> None:
-    sign = request_token(CallGearSettings.model_validate(LOGIN), None, NOW)
+    sign = request_token(CallGearSettings.of(LOGIN), None, NOW)
     ask = next(sign)
     assert (ask.url, ask.kind) == (URL, "sign-in")
     body = json.loads(as_sent("constructed_login_user_ok.json", {"id": 1}).content)
@@ -165,7 +165,7 @@ def test_sign_in_is_retried_when_the_service_is_busy() -> None:
 
 
 def test_key_is_sent_to_the_host_of_the_profile_only() -> None:
-    settings = CallGearSettings.model_validate({"base_url": "https://dataapi.uiscom.ru/v2.0"})
+    settings = CallGearSettings.of({"base_url": "https://dataapi.uiscom.ru/v2.0"})
     assert PROVIDER.allows_url(settings, "https://dataapi.uiscom.ru/v2.0")
     assert not PROVIDER.allows_url(settings, URL)
     assert not PROVIDER.allows_url(settings, "http://dataapi.uiscom.ru/v2.0")

@@ -117,7 +117,7 @@ def world(
     clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
     given = {"callgear": dict(switches or {})}
     with start(now=clock.now, providers=["callgear"], switches=given, exchange=exchange, limits=limits) as sandbox:
-        settings = CallGearSettings.model_validate(sandbox.credentials("callgear", kind) | changes)
+        settings = CallGearSettings.of(sandbox.credentials("callgear", kind) | changes)
         told: list[tuple[str, str]] = []
         client = connect(
             PROVIDER,

@@ -262,7 +262,7 @@ def test_a_check_reports_what_it_found() -> None:
     """It makes one small request for a day."""
     server = Server(envelope([row(1)]), envelope([]))
     clock = HandClock()
-    settings = KazooSettings.model_validate(SETTINGS)
+    settings = KazooSettings.of(SETTINGS)
     client = connect(
         PROVIDER,
         settings,

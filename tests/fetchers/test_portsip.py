@@ -136,7 +136,7 @@ def fetched(
 ) -> Run:
     """Run one call, written `group name`, through the loop of every export, without waiting."""
     clock = clock or HandClock()
-    made = PortsipSettings.model_validate(settings)
+    made = PortsipSettings.of(settings)
     seen = run or Run()
     group, _, name = call.rpartition(" ")
     known = PROVIDER.call(name, group)
@@ -473,11 +473,11 @@ def test_identity_and_start_of_a_record() -> None:
 def test_base_url_without_api_is_refused(url: str) -> None:
     """The message shows an example of an address."""
     with pytest.raises(ValueError, match="must end in /api, as in https://HOST:8887/api"):
-        PortsipSettings.model_validate({"base_url": url})
+        PortsipSettings.of({"base_url": url})
 
 
 def test_settings_are_checked_and_hide_the_password() -> None:
-    assert PortsipSettings.model_validate({"base_url": f"{BASE}/"}).base_url == BASE
-    assert "pa55" not in repr(PortsipSettings.model_validate(USER))
+    assert PortsipSettings.of({"base_url": f"{BASE}/"}).base_url == BASE
+    assert "pa55" not in repr(PortsipSettings.of(USER))
     with pytest.raises(ValueError, match="base_url"):
-        PortsipSettings.model_validate({"username": "admin"})
+        PortsipSettings.of({"username": "admin"})

@@ -197,7 +197,7 @@ def test_check_reports_what_it_found() -> None:
     """It is one small request."""
     server = Server(page([row(1, "2026-11-19T20:00:00Z")], 7), page([], None), page([row(1)], 1))
     server.answers = iter([*server.answers, page([row(1, "2026-11-19T20:00:00Z")], 0), failure(403)])
-    made = PortsipSettings.model_validate(SETTINGS)
+    made = PortsipSettings.of(SETTINGS)
     client = connect(
         PROVIDER,
         made,

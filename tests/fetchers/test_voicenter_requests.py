@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import SignInError, UsageError
 from cdrctl.export.rows import Tally, rows
+from cdrctl.fetchers.settings import Secret, SettingsError
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import COLUMNS
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
@@ -73,14 +73,14 @@ def test_base_url_may_lack_its_last_slash(base: str) -> None:
 @pytest.mark.parametrize("base", ["http://api1.voicenter.co.il/hub/cdr/", "HTTP://192.0.2.1/hub/cdr/"])
 def test_plain_http_is_for_this_machine_only(base: str) -> None:
     """The code is in every request, and no setting allows it to be sent unencrypted."""
-    with pytest.raises(ValidationError, match="https"):
-        VoicenterSettings.model_validate({"base_url": base, "code": SECRET})
-    with pytest.raises(ValidationError):
-        VoicenterSettings.model_validate({"base_url": base, "code": SECRET, "allow_http": True})
+    with pytest.raises(SettingsError, match="https"):
+        VoicenterSettings.of({"base_url": base, "code": SECRET})
+    with pytest.raises(SettingsError):
+        VoicenterSettings.of({"base_url": base, "code": SECRET, "allow_http": True})
 
 
 def test_a_bearer_token_is_sent_without_a_code() -> None:
-    voicenter = Voicenter(code=None, access_token=SecretStr("JWT"))
+    voicenter = Voicenter(code=None, access_token=Secret("JWT"))
     voicenter.fetch()
     [body] = voicenter.bodies
     assert "code" not in body

@@ -82,7 +82,7 @@ def world(
     with start(
         now=clock.now, providers=["voicenter"], switches=given_switches, exchange=exchange, limits=paced
     ) as sandbox:
-        settings = VoicenterSettings.model_validate(
+        settings = VoicenterSettings.of(
             sandbox.credentials("voicenter", kind) | ({"requests_per_minute": None} if paced else {})
         )
         client = connect(

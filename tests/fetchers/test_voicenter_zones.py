@@ -97,7 +97,7 @@ def bench(
     with start(
         now=clock.now, providers=["voicenter"], switches={"voicenter": dict(switches or {})}, exchange=exchange
     ) as sandbox:
-        profile = VoicenterSettings.model_validate(sandbox.credentials("voicenter", "code") | settings)
+        profile = VoicenterSettings.of(sandbox.credentials("voicenter", "code") | settings)
         client = connect(PROVIDER, profile, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)
         with closing(client):
             yield Bench(sandbox, profile, client)

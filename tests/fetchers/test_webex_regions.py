@@ -135,7 +135,7 @@ def test_a_next_link_may_lead_to_another_region_only_from_one() -> None:
 
 
 def test_invalid_address_is_not_trusted() -> None:
-    settings = WebexSettings.model_validate({"access_token": "ACCESS"})
+    settings = WebexSettings.of({"access_token": "ACCESS"})
     assert not allows_url(settings, "https://[x.webexapis.com/v1")
     assert not allows_url(settings, "https://x.webexapis.com:port/v1")
     assert allows_url(settings, f"{EU}/cdr_feed")

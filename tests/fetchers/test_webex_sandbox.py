@@ -69,7 +69,7 @@ def world(
     clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
     given = {"webex": dict(switches or {})}
     with start(now=clock.now, providers=["webex"], switches=given, exchange=exchange, limits=paced) as sandbox:
-        settings = WebexSettings.model_validate(
+        settings = WebexSettings.of(
             sandbox.credentials("webex", kind) | ({"requests_per_minute": None} if paced else {})
         )
         client = connect(PROVIDER, settings, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
 from cdrctl.fetchers import Query, check_access
+from cdrctl.fetchers.settings import Secret, SettingsError
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.fetchers.webex.sign_in import SCOPE, request_token
@@ -28,8 +28,8 @@ TOKEN_URL = "https://webexapis.com/v1/access_token"
 REFRESH: dict[str, Any] = {
     "access_token": None,
     "client_id": "C0000EXAMPLE",
-    "client_secret": SecretStr("SECRET &="),
-    "refresh_token": SecretStr("REFRESH-0"),
+    "client_secret": Secret("SECRET &="),
+    "refresh_token": Secret("REFRESH-0"),
 }
 
 
@@ -132,13 +132,13 @@ def test_another_token_url_is_used_alone() -> None:
     ],
 )
 def test_a_token_url_where_others_can_read_the_secret_is_refused(name: str, url: str) -> None:
-    with pytest.raises(ValidationError, match="https://"):
-        WebexSettings.model_validate({name: url})
+    with pytest.raises(SettingsError, match="https://"):
+        WebexSettings.of({name: url})
 
 
 @for_each("url", ["http://127.0.0.1:8080/t", "http://localhost/t", "https://login.example.net/t"])
 def test_a_token_url_may_be_on_this_machine_itself(url: str) -> None:
-    assert WebexSettings.model_validate({"token_url": url}).token_url == url
+    assert WebexSettings.of({"token_url": url}).token_url == url
 
 
 def test_expiry_of_a_token_counts_from_before_its_request() -> None:
@@ -241,7 +241,7 @@ def test_an_access_token_alone_that_is_refused_cannot_be_renewed() -> None:
 
 @for_each("missing", ["client_id", "client_secret", "refresh_token"])
 def test_a_renewal_needs_all_three_settings(missing: str) -> None:
-    webex = Webex(expired(), **REFRESH | {"access_token": SecretStr("ACCESS"), missing: None})
+    webex = Webex(expired(), **REFRESH | {"access_token": Secret("ACCESS"), missing: None})
     error = webex.fails()
     assert isinstance(error, SignInError)
     step = "cdrctl profile login NAME" if missing == "refresh_token" else "client_id, client_secret and refresh_token"
@@ -250,7 +250,7 @@ def test_a_renewal_needs_all_three_settings(missing: str) -> None:
 
 
 def test_with_both_kinds_the_access_token_is_used_until_it_is_refused() -> None:
-    webex = Webex(nothing(), expired(), granted("ACCESS-1"), **REFRESH | {"access_token": SecretStr("ACCESS")})
+    webex = Webex(nothing(), expired(), granted("ACCESS-1"), **REFRESH | {"access_token": Secret("ACCESS")})
     webex.fetch(h(0), h(23))
     assert [request.headers.get("Authorization") for request in webex.requests] == [
         *("Bearer ACCESS", "Bearer ACCESS", None, "Bearer ACCESS-1")
@@ -349,13 +349,13 @@ def test_failed_exchange_of_a_code_has_a_message_and_a_hint(
     ],
 )
 def test_authorization_page_is_beside_the_token_url(changed: dict[str, str], page: str) -> None:
-    assert PROVIDER_LOGIN.page(WebexSettings.model_validate({**CLIENT, **changed}), ATTEMPT).startswith(page)
+    assert PROVIDER_LOGIN.page(WebexSettings.of({**CLIENT, **changed}), ATTEMPT).startswith(page)
 
 
 @for_each("uri", ["http://example.com/callback", "callback", "http://127.0.0.1:8765/callback?x=1"])
 def test_a_redirect_uri_that_would_give_the_code_away_is_refused(uri: str) -> None:
-    with pytest.raises(ValidationError):
-        WebexSettings.model_validate({"redirect_uri": uri})
+    with pytest.raises(SettingsError):
+        WebexSettings.of({"redirect_uri": uri})
 
 
 # A profile's check

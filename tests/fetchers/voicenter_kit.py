@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from cdrctl.errors import CdrctlError
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers.settings import Secret
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
@@ -68,7 +68,7 @@ class Voicenter:
 
     def __init__(self, *answers: httpx.Response | Rule, **settings: Any) -> None:
         self.answers = list(answers)
-        self.settings = VoicenterSettings(**({"code": SecretStr(SECRET)} | settings))
+        self.settings = VoicenterSettings.of({"code": Secret(SECRET)} | settings)
         self.now = NOW
         self.requests: list[httpx.Request] = []
         self.at: list[float] = []

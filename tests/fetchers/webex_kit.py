@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers.settings import Secret
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.http import Client, Clock, TokenStore
@@ -91,7 +91,7 @@ class Webex:
     def __init__(self, *answers: httpx.Response | Rule, now: datetime = NOW, **settings: Any) -> None:
         self.answers = list(answers)
         self.now = now
-        self.settings = WebexSettings(**({"access_token": SecretStr("ACCESS")} | settings))
+        self.settings = WebexSettings.of({"access_token": Secret("ACCESS")} | settings)
         self.requests: list[httpx.Request] = []
         self.at: list[datetime] = []
         self.slept: list[float] = []

@@ -282,7 +282,7 @@ def run(
         CdrctlError: The fetcher's error.
     """
     giving = Giving(sent, limit)
-    settings = provider.settings.model_validate({"base_url": BASES[provider.name], **profile})
+    settings = provider.settings.of({"base_url": BASES[provider.name], **profile})
     outcome = Outcome()
     client = connect(
         provider,

@@ -10,13 +10,12 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError
-from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.settings import Checks, Secret, Settings
 from cdrctl.profiles.file import Profile
 from cdrctl.profiles.redaction import redact_settings
 from cdrctl.profiles.secrets import Keyring, Run
@@ -54,20 +53,21 @@ provider = "webex"
 """
 
 
-class Account(Settings):
+def _account(value: str) -> str:
+    if value == "bad":
+        raise ValueError("account_id is not one of ours")
+    return value
+
+
+class Account(Settings, frozen=True, kw_only=True):
     base_url: str = "https://api.example.net"
     account_id: str
-    api_key: SecretStr | None = None
-    password: Annotated[SecretStr, Field(min_length=3)] | None = None
+    api_key: Secret | None = None
+    password: Secret | None = None
     retries: int = 1
     verbose: bool = False
 
-    @field_validator("account_id")
-    @classmethod
-    def _account(cls, value: str) -> str:
-        if value == "bad":
-            raise ValueError("account_id is not one of ours")
-        return value
+    checks: ClassVar[Checks] = {"account_id": _account}
 
 
 def write_config(folder: Path, text: str, mode: int = 0o600) -> Path:

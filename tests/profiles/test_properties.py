@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, strategies as st
-from pydantic import ValidationError
 
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.profiles.choosing import choose_profile
@@ -135,11 +134,11 @@ def test_any_environment_is_used_or_refused_and_never_shows_a_secret(values: dic
 
 
 def test_a_secret_in_the_context_of_an_error_is_found() -> None:
-    """A test of the tests: the error of pydantic shows the value, and `all_texts` finds it in the context."""
+    """A test of the tests: the first error shows the value, and `all_texts` finds it in the context."""
     with pytest.raises(ConfigurationError) as caught:  # noqa: PT012
         try:
-            Account.model_validate({"account_id": "a", "retries": SECRET})
-        except ValidationError:
+            float(SECRET)
+        except ValueError:
             raise ConfigurationError("hidden") from None
     assert SECRET in all_texts(caught.value)
 

@@ -18,12 +18,12 @@ from tests.profiles.kit import (
 
 
 def test_secret_values_are_sorted_longest_first() -> None:
-    account = Account.model_validate({"account_id": "a", "api_key": "a b/c", "password": "longer than that"})
+    account = Account.of({"account_id": "a", "api_key": "a b/c", "password": "longer than that"})
     values = secret_values(account)
     assert set(values) >= {"a b/c", "longer than that", "a%20b%2Fc", "a+b%2Fc"}
     assert values == sorted(values, key=len, reverse=True)
-    assert secret_values(Account.model_validate({"account_id": "a", "api_key": "xyz"})) == ["xyz"]
-    assert secret_values(Account.model_validate({"account_id": "a", "api_key": ""})) == []
+    assert secret_values(Account.of({"account_id": "a", "api_key": "xyz"})) == ["xyz"]
+    assert secret_values(Account.of({"account_id": "a", "api_key": ""})) == []
 
 
 def test_the_secrets_of_all_providers_are_known_without_loading_them() -> None:

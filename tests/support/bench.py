@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl
 from zlib import crc32
 
 import pytest
-from pydantic import SecretStr
 
 from cdrctl import windows
 from cdrctl.export.availability import reachable
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, Query, connect, load
+from cdrctl.fetchers.settings import Secret
 from cdrctl.http import Client
 from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Received, Sandbox, known_switches, start, straddlers, uniform
@@ -115,12 +115,7 @@ def switched(suits: Callable[[Case], bool] = lambda _case: True) -> list[Any]:
 
 def secret_names(provider: Provider) -> list[str]:
     """Return the settings that are secrets."""
-    fields = provider.settings.model_fields
-    return [name for name, field in fields.items() if SecretStr in _parts(field.annotation)]
-
-
-def _parts(annotation: Any) -> tuple[Any, ...]:
-    return (annotation, *getattr(annotation, "__args__", ()))
+    return [name for name, one in provider.settings.described().items() if Secret in one.types]
 
 
 def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
@@ -322,7 +317,7 @@ class Bench:
     def settings(self) -> Any:
         """The settings of exports by the library."""
         given = {**self.sandbox.credentials(self.provider.name), **self.knowing}
-        return self.provider.settings.model_validate(given)
+        return self.provider.settings.of(given)
 
     @property
     def client(self) -> Client:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.writers.values import json_of, plain_json_of
+from cdrctl.writers.values import json_of, json_text_of, plain_json_of
 from tests.support.products import for_each
 
 from .examples import RAW, nasty_text, pages_of, schema, values, written
@@ -91,6 +91,14 @@ def test_json_can_be_read_back(pages: list[list[list[Any]]]) -> None:
 @given(st.one_of(values, st.dictionaries(nasty_text, st.lists(values))))
 def test_the_fast_encoder_writes_the_bytes_of_the_standard_library(value: Any) -> None:
     assert json_of(value) == plain_json_of(value)
+    assert json_text_of(value) == json_of(value).decode()
+
+
+@for_each(
+    "value", [[1e16], [1e-7], [float("nan")], [None], ["null"], [-float("inf"), 10**400], ["\ud800"], {"a": "1e5"}]
+)
+def test_odd_numbers_and_texts_have_one_spelling(value: Any) -> None:
+    assert json_text_of(value) == json_of(value).decode()
 
 
 def _joined(value: Any) -> Any:

@@ -27,8 +27,8 @@ def error_of(provider: Provider, case: Case) -> CdrctlError:
     """Return the error that ends a run if every attempt gets the response."""
     url = HOSTS[provider.name]
     needs = dict.fromkeys(next(iter(provider.auth_methods.values())), "somebody")
-    required = {"account_id": "0123"} if "account_id" in provider.settings.model_fields else {}
-    settings = provider.settings.model_validate({"base_url": url, **required, **needs})
+    required = {"account_id": "0123"} if "account_id" in provider.settings.described() else {}
+    settings = provider.settings.of({"base_url": url, **required, **needs})
 
     def answer(request: httpx.Request) -> httpx.Response:
         signing = re.search("/(api_auth|auth/sign_in)$", request.url.path) is not None

@@ -75,13 +75,13 @@ def _budget(budget: Any) -> str:
 def settings(provider: Provider) -> str:
     """Return the settings of a profile and the authentication methods."""
     secrets = secret_names(provider.settings)
-    common = set(load("webex").settings.model_fields) & set(load("kazoo").settings.model_fields)
+    common = set(load("webex").settings.described()) & set(load("kazoo").settings.described())
     rows = []
-    for name, one in provider.settings.model_fields.items():
+    for name, one in provider.settings.described().items():
         if name in common - {"base_url"}:
             continue
         about = one.description or ""
-        default = "required" if one.is_required() else code(str(one.default)) if one.default is not None else ""
+        default = "required" if one.required else code(str(one.default)) if one.default is not None else ""
         rows.append([code(name), "secret" if name in secrets else "", default, plain(about)])
     ways = "; ".join(
         f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}"

@@ -40,7 +40,7 @@ def _legs_with_costs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """
     account = Account(query.client, query.settings)
     if query.settings.timezone is None:
-        query = replace(query, settings=query.settings.model_copy(update={"timezone": zone_of(account)[0]}))
+        query = replace(query, settings=replace(query.settings, timezone=zone_of(account)[0]))
         account.settings = query.settings
     requests = 2 * -(-query.window.duration // DAY)
     if requests > listing.MANY_REQUESTS:

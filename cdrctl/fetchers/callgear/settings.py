@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field as Setting, SecretStr, field_validator
+from msgspec import Meta
 
-from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.settings import Checks, Secret, Settings
 
 TITLE = "CallGear"
 
 
-class CallGearSettings(Settings):
+def _app_host(url: str | None) -> str | None:
+    """Return the address without a closing slash; a host alone is taken as https."""
+    if url is None:
+        return None
+    url = (url if "://" in url else f"https://{url}").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        raise ValueError("app_host must be an address such as https://app.callgear.com")
+    return url
+
+
+class CallGearSettings(Settings, frozen=True, kw_only=True):
     """The settings of a CallGear profile."""
 
-    base_url: str = Setting(
-        "https://dataapi.callgear.com/v2.0", description="the address of the Data API, ending in its version"
+    base_url: Annotated[str, Meta(description="the address of the Data API, ending in its version")] = (
+        "https://dataapi.callgear.com/v2.0"
     )
-    access_token: SecretStr | None = Setting(None, description="an access key from the web cabinet")
-    login: str | None = Setting(None, description="login of a user with the right to use the Data API")
-    password: SecretStr | None = Setting(None, description="that user's password")
-    user_id: int | None = Setting(
-        None, ge=0, description="partners only: the customer user whose records to read; see `cdrctl callgear users`"
-    )
-    timezone: str | None = Setting(
-        None, description="the account's time zone; default: the one that CallGear reports; also the default of --tz"
-    )
-    app_host: str | None = Setting(
-        None,
-        description="address of the web application, for links to recordings; default: that of the brand of base_url",
-    )
+    access_token: Annotated[Secret | None, Meta(description="an access key from the web cabinet")] = None
+    login: Annotated[str | None, Meta(description="login of a user with the right to use the Data API")] = None
+    password: Annotated[Secret | None, Meta(description="that user's password")] = None
+    user_id: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="partners only: the customer user whose records to read; see `cdrctl callgear users`"),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        Meta(description="the account's time zone; default: the one that CallGear reports; also the default of --tz"),
+    ] = None
+    app_host: Annotated[
+        str | None,
+        Meta(
+            description="address of the web application, for links to recordings; default: "
+            "that of the brand of base_url"
+        ),
+    ] = None
 
-    @field_validator("app_host")
-    @classmethod
-    def _address(cls, url: str | None) -> str | None:
-        """Return the address without a closing slash; a host alone is taken as https."""
-        if url is None:
-            return None
-        url = (url if "://" in url else f"https://{url}").rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
-            raise ValueError("app_host must be an address such as https://app.callgear.com")
-        return url
+    checks: ClassVar[Checks] = {"app_host": _app_host}
 
 
 _APP_HOSTS: Mapping[str, str] = {

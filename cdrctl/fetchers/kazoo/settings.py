@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from msgspec import Meta
 
-from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
+from cdrctl.fetchers.settings import AllowHttp, Secret, Settings
 from cdrctl.http import MASK
 
 TITLE = "Kazoo"
 
 
-class KazooSettings(Settings):
+class KazooSettings(Settings, frozen=True, kw_only=True):
     """The settings of a Kazoo profile."""
 
-    base_url: str = Field(description="the server's address with /v2, such as https://kazoo.example.net:8443/v2")
-    account_id: str = Field(description="the account to read, 32 hexadecimal digits", pattern=r"^[^/?#\s]+$")
-    auth_token: SecretStr | None = Field(None, description="a token from another sign-in; cannot be renewed")
-    api_key: SecretStr | None = Field(None, description="the account's API key, 64 characters")
-    username: str | None = Field(None, description="user name")
-    password: SecretStr | None = Field(None, description="password")
-    account_name: str | None = Field(None, description="name of the account the user belongs to")
-    account_realm: str | None = Field(None, description="realm of the account the user belongs to")
-    credential_hash: Literal["md5", "sha"] = Field("md5", description="how the password is hashed: md5 or sha")
-    currency: str = Field("USD", description="currency of the operator's rates", pattern=r"^[A-Z]{3}$")
-    allow_http: bool = ALLOW_HTTP
+    base_url: Annotated[
+        str, Meta(description="the server's address with /v2, such as https://kazoo.example.net:8443/v2")
+    ]
+    account_id: Annotated[str, Meta(description="the account to read, 32 hexadecimal digits", pattern=r"^[^/?#\s]+$")]
+    auth_token: Annotated[Secret | None, Meta(description="a token from another sign-in; cannot be renewed")] = None
+    api_key: Annotated[Secret | None, Meta(description="the account's API key, 64 characters")] = None
+    username: Annotated[str | None, Meta(description="user name")] = None
+    password: Annotated[Secret | None, Meta(description="password")] = None
+    account_name: Annotated[str | None, Meta(description="name of the account the user belongs to")] = None
+    account_realm: Annotated[str | None, Meta(description="realm of the account the user belongs to")] = None
+    credential_hash: Annotated[Literal["md5", "sha"], Meta(description="how the password is hashed: md5 or sha")] = (
+        "md5"
+    )
+    currency: Annotated[str, Meta(description="currency of the operator's rates", pattern=r"^[A-Z]{3}$")] = "USD"
+    allow_http: AllowHttp = False
 
     def derived_secrets(self) -> list[str]:
         """Return the digest that replaces the password in a sign-in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -231,7 +232,7 @@ def tables() -> str:
         f"machines. {mended} of the {len(FAULTS)} lose nothing if they pass. None of those that last left half a file "
         "or changed an old one. No record was lost silently, except where the table says *undetectable*."
     )
-    return "\n".join([*lines, "", summary])
+    return "\n".join([*lines, "", textwrap.fill(summary, 120)])
 
 
 def test_reliability_document_has_the_tables() -> None:

@@ -138,7 +138,7 @@ class Objects:
         if found["e_tag"] is None:
             with self._errors(key):
                 return _version(self._obstore.head(self._store, key))
-        return Version(size, found["e_tag"], found["version"])
+        return _version({**found, "size": size})
 
     def _with_generation(self, key: str, old: Version) -> Version:
         """Return a version with its generation.
@@ -197,7 +197,10 @@ def _conflict(name: str) -> ConflictError:
 
 
 def _version(one: Mapping[str, Any]) -> Version:
-    return Version(one["size"], one["e_tag"] or "", one["version"])
+    tag = one["e_tag"] or ""
+    if tag and not tag.endswith('"'):
+        tag = f'"{tag}"'  # Azure's listings have no quotes, its answers to a GET or PUT have them
+    return Version(one["size"], tag, one["version"])
 
 
 def _client(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import ipaddress
 import secrets
 import ssl
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -72,17 +73,20 @@ ECDSA_SHA256 = der(0x30, oid("1.2.840.10045.4.3.2"))
 
 @dataclass
 class Certificate:
-    """A key and its certificate. Without an issuer it is self-signed, and may sign others."""
+    """A key and its certificate, made when needed. Without an issuer it is self-signed, and may sign others."""
 
     name: str
     issuer: Certificate | None = None
     ends: str = "491231235959Z"
 
-    def __post_init__(self) -> None:
-        self.secret = secrets.randbelow(N - 1) + 1
+    @cached_property
+    def secret(self) -> int:
+        return secrets.randbelow(N - 1) + 1
+
+    @cached_property
+    def point(self) -> bytes:
         x, y = times(self.secret)
-        self.point = b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
-        self.der = self._signed()
+        return b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
     def _name(self) -> bytes:
         return der(0x30, der(0x31, der(0x30, oid("2.5.4.3"), der(0x0C, self.name.encode()))))
@@ -90,7 +94,8 @@ class Certificate:
     def _key_id(self) -> bytes:
         return hashlib.sha256(self.point).digest()[:20]
 
-    def _signed(self) -> bytes:
+    @cached_property
+    def der(self) -> bytes:
         by = self.issuer or self
 
         def extension(number: str, value: bytes, *, critical: bool = False) -> bytes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from zlib import crc32
 
 import pytest
 
 from cdrctl.fetchers import Provider
 from tests.support.bench import Subject
+
+NOT_FAST = {"slow", "process", "full"}
+"""The markers of cases that are not fast."""
 
 MOST = 3
 """How many cases `.ci/run` runs of a test whose cases all take long, or that has the marker `thin`."""
@@ -28,21 +31,17 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
     `slow` or starts processes, three stay, or two if it has more than five. Which they are depends on their names, so
     that tests keep different switches, faults and sign-ins.
     """
-    _mark_fast(items)
+    marked = {item: {mark.name for mark in item.iter_markers()} for item in items}
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
         groups.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for group in groups.values():
-        slow = [item for item in group if _has(item, "slow", "process") and not _has(item, "full")]
-        long = _has(group[0], "thin") or all(_has(item, "slow", "process", "full") for item in group)
+        _mark_fast(group, marked)
+        slow = [item for item in group if marked[item] & {"slow", "process"} and "full" not in marked[item]]
+        long = "thin" in marked[group[0]] or all(marked[item] & NOT_FAST for item in group)
         stay = MANY if not long else MOST if len(slow) <= MANY else FEW
-        for item in sorted(slow, key=_number)[stay:]:
+        for item in sorted(slow, key=_number)[stay:] if len(slow) > stay else ():
             item.add_marker(pytest.mark.full)
-
-
-def _has(item: pytest.Item, *names: str) -> bool:
-    """Return whether a case has one of these markers."""
-    return any(item.get_closest_marker(name) for name in names)
 
 
 def _number(item: pytest.Item) -> int:
@@ -50,19 +49,18 @@ def _number(item: pytest.Item) -> int:
     return crc32(item.nodeid.encode())
 
 
-def _mark_fast(items: Iterable[pytest.Item]) -> None:
-    """Mark those cases that are not fast."""
-    groups: dict[tuple[str, str], list[pytest.Item]] = {}
-    for item in items:
-        thin = _has(item, "thin")
+def _mark_fast(group: Sequence[pytest.Item], marked: dict[pytest.Item, set[str]]) -> None:
+    """Mark those cases of a test that are not fast."""
+    fast: dict[str, list[pytest.Item]] = {}
+    for item in group:
+        thin = "thin" in marked[item]
         provider = "" if thin else _provider_of(item)
-        if (thin or provider) and not _has(item, "slow", "process", "full"):
-            groups.setdefault((item.nodeid.partition("[")[0], provider), []).append(item)
-    for group in groups.values():
-        fast = min(group, key=_number)
-        for item in group:
-            if item is not fast:
-                item.add_marker(pytest.mark.slow)
+        if (thin or provider) and not marked[item] & NOT_FAST:
+            fast.setdefault(provider, []).append(item)
+    for cases in fast.values():
+        for item in sorted(cases, key=_number)[1:]:
+            item.add_marker(pytest.mark.slow)
+            marked[item].add("slow")
 
 
 def _provider_of(item: pytest.Item) -> str:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cdrctl.archive.places import close_mirrors
+from tests.archive.store import google
 from tests.archive.store.proxy import Proxy, proxy_to
 
 BUCKET = "calls"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hidden-secret", "AWS_REGION": "us-east-1"}
+AZURITE = {
+    "AZURE_STORAGE_ACCOUNT_NAME": "devstoreaccount1",
+    "AZURE_STORAGE_ACCOUNT_KEY": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq"
+    "/K1SZFPTOtr/KBHBeksoGMGw==",
+    "AZURE_ALLOW_HTTP": "true",
+}
+"""The account of every Azurite, which its documents name."""
+SCHEME = os.environ.get("TESTS_STORE", "s3")
+"""The kind of store. `gs` is an imitation, `az` the Azurite at TESTS_AZURITE, which has an empty container `calls`."""
 _NUMBERS = itertools.count(1)
 
 
@@ -71,24 +84,44 @@ class Store:
 
     def client(self) -> Any:
         """Return a client that does not use the proxy."""
-        from obstore.store import S3Store
+        stores: Any = import_module("obstore.store")
+        options = {name.lower(): value for name, value in variables(self.url, self.endpoint).items()}
+        options = {name: value for name, value in options.items() if not name.endswith("allow_http")}
+        return stores.from_url(self.url, config=options, client_options={"allow_http": True})
 
-        bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
-        return S3Store(
-            bucket,
-            prefix=prefix,
-            endpoint=self.endpoint,
-            access_key_id="key",
-            secret_access_key="hidden-secret",
-            region="us-east-1",
-            client_options={"allow_http": True},
-        )
+
+def variables(url: str, address: str) -> dict[str, str]:
+    """Return the variables with which cdrctl finds a store at an address of this machine."""
+    if url.startswith("gs:"):
+        return google.variables(address)
+    if url.startswith("az:"):
+        return {**AZURITE, "AZURE_STORAGE_ENDPOINT": f"{address}/{AZURITE['AZURE_STORAGE_ACCOUNT_NAME']}"}
+    return {**CREDENTIALS, "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true"}
+
+
+@contextmanager
+def prefix_of(scheme: str, endpoint: str) -> Iterator[Store]:
+    """Make an empty prefix in a store, for which the environment has the variables."""
+    url = f"{scheme}://{BUCKET}/{next(_NUMBERS)}"
+    with proxy_to(endpoint) as proxy, pytest.MonkeyPatch.context() as patch:
+        environ = variables(url, proxy.url)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        yield Store(url, endpoint, proxy, environ)
+        close_mirrors()
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """The address of a store with an empty bucket."""
     pytest.importorskip("obstore", reason="pip install '.[store-test]'")
+    if SCHEME == "gs":
+        with google.serve() as address:
+            yield address
+        return
+    if SCHEME == "az":
+        yield os.environ["TESTS_AZURITE"]
+        return
     server = pytest.importorskip("moto.server", reason="pip install '.[store-test]'")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with pytest.MonkeyPatch.context() as patch:
@@ -108,11 +141,7 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def store(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(endpoint: str) -> Iterator[Store]:
     """An empty prefix."""
-    with proxy_to(endpoint) as proxy:
-        environ = {**CREDENTIALS, "AWS_ENDPOINT_URL": proxy.url, "AWS_ALLOW_HTTP": "true"}
-        for name, value in environ.items():
-            monkeypatch.setenv(name, value)
-        yield Store(f"s3://{BUCKET}/{next(_NUMBERS)}", endpoint, proxy, environ)
-        close_mirrors()
+    with prefix_of(SCHEME, endpoint) as made:
+        yield made

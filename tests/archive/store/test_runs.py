@@ -20,6 +20,7 @@ from cdrctl.archive.store import open_or_create
 from cdrctl.errors import CdrctlError, StoreError
 from cdrctl.records.events import Record
 from cdrctl.windows import Window
+from tests.archive.store import google
 from tests.archive.store.conftest import Store
 from tests.archive.store.proxy import LOST, RESET, Asked
 from tests.archive.sync_kit import Bench, call
@@ -304,9 +305,11 @@ def test_a_store_that_ignores_conditions_is_refused(store: Store, header: str, n
 
     def fault(asked: Asked) -> int:
         asked.headers.pop(header, None)
+        asked.headers.pop(google.CONDITION, None)
         return 0
 
     store.proxy.fault = fault
+    name = "If-None-Match" if store.url.startswith("gs:") else name  # Google has one condition, and it is tried first
     with pytest.raises(StoreError, match=f"ignores the condition {name}") as caught:
         bench_on(store, BOTH, OURS).sync()
     assert caught.value.exit_code == 6

@@ -31,6 +31,7 @@ def spanning(page: list[str]) -> Span | None:
     return (min(one[0] for one in spans), max(one[1] for one in spans)) if spans else None
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.lists(names, max_size=12), st.booleans()), max_size=30), st.integers(1, 9))
 @examples(300)
 def test_it_gives_the_results_of_a_set(pages: list[tuple[list[str], bool]], near: int) -> None:
@@ -49,6 +50,7 @@ def test_it_gives_the_results_of_a_set(pages: list[tuple[list[str], bool]], near
             assert len(ours) == len(theirs)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(names, st.integers(0, 2)), max_size=12), max_size=30), st.integers(1, 9))
 @examples(200)
 def test_with_contents_it_gives_the_results_of_a_set_of_pairs(pages: list[list[tuple[str, int]]], near: int) -> None:

@@ -94,6 +94,7 @@ text = st.text(st.characters(exclude_categories=()), max_size=4) | st.sampled_fr
 keys = st.tuples(st.lists(text, max_size=3), text)
 
 
+@pytest.mark.slow
 @given(keys, keys)
 @example(([], "1:a;b"), (["a"], "b"))
 @example(([], "\x001:a;b"), (["a"], "b"))

@@ -30,6 +30,7 @@ def test_more_workers_are_never_slower_than_the_bounds_allow() -> None:
     assert nights[1].seconds > nights[2].seconds > nights[8].seconds >= nights[200].seconds * 0.99
 
 
+@pytest.mark.slow
 def test_every_tenant_is_done_and_shared_credentials_have_their_share() -> None:
     tenants = fleet.fleet_of(20_000, 1)
     sizes = [len(one.seconds) for one in tenants.chains]

@@ -130,6 +130,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(anything)
 @examples(400)
 def test_readers_raise_only_value_error(came: Any) -> None:

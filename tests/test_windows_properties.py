@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
+import pytest
 from hypothesis import example, given, strategies as st
 
 from cdrctl.errors import UsageError
@@ -114,6 +115,7 @@ def test_a_written_instant_can_be_read_back(moment: datetime, place: ZoneInfo) -
     assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
 
 
+@pytest.mark.slow
 @given(zones, days)
 @example(ZoneInfo("Australia/Lord_Howe"), date(2026, 4, 5))
 @example(ZoneInfo("Australia/Lord_Howe"), date(2026, 10, 4))
@@ -153,6 +155,7 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
         assert other.astimezone(place).replace(tzinfo=None) != shown
 
 
+@pytest.mark.slow
 @given(zones, st.one_of(st.text(), st.lists(words, max_size=14).map("".join), st.lists(words).map(" ".join)))
 @example(ZoneInfo("UTC"), "1e1000000")
 @example(ZoneInfo("UTC"), "00:00 00 Nov 0000")
@@ -169,6 +172,7 @@ def test_any_text_is_parsed_or_refused(place: ZoneInfo, text: str) -> None:
         assert 1969 <= read.year <= 2201
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_name_is_a_zone_or_refused(text: str) -> None:
     """Zones and durations fail with no other error."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.archive.ahead import AHEAD, ahead, with_files, with_names
@@ -23,6 +24,7 @@ REQUESTS: st.SearchStrategy[list[Callable[[], None]]] = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(items=st.lists(REQUESTS, max_size=3 * AHEAD))
 def test_items_come_in_order_whatever_becomes_of_their_requests(items: list[Sequence[Callable[[], None]]]) -> None:
     assert [at for at, _ in ahead(enumerate(items), lambda one: one[1])] == [*range(len(items))]

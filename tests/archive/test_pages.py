@@ -226,6 +226,7 @@ RECORDS = [call(f"r{at}", f"2026-11-1{1 + at // 4}T0{at % 4}:00:00Z", word) for 
 SOME_PAGES = st.lists(st.lists(st.sampled_from(RECORDS), min_size=1, max_size=3), max_size=5)
 
 
+@pytest.mark.slow
 @given(last=SOME_PAGES, now=SOME_PAGES, kept=st.integers(0, 5))
 def test_whatever_comes_knowing_the_last_pages_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, last: Pages, now: Pages, kept: int

@@ -448,6 +448,7 @@ def settings(folder: Path) -> dict[str, Any]:
     return dict(rows(folder, "SELECT name, value FROM duckdb_settings()"))
 
 
+@pytest.mark.slow
 def test_the_database_is_locked(folder: Path) -> None:
     found = settings(folder)
     for name in ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"):
@@ -460,6 +461,7 @@ def test_the_database_is_locked(folder: Path) -> None:
     assert not Path(found["temp_directory"]).exists()
 
 
+@pytest.mark.slow
 def test_a_database_of_rows_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "find_spec", lambda _name: None)
     folder = made(tmp_path / "archive", "jsonl").folder

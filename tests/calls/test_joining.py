@@ -9,6 +9,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.calls import joining
@@ -115,6 +116,7 @@ def test_calls_are_the_connected_legs_whatever_their_order(drawn: list[tuple[int
     assert groups(calls) == {frozenset(name for name in one if name.startswith("n")) for one in expected}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_calls_that_are_open() -> None:
     open_at_once = 0
     with closing(HeldLegs()) as held:
@@ -167,6 +169,7 @@ def test_the_file_of_held_legs_is_as_large_as_what_is_open() -> None:
         assert held._file.seek(0, 2) < 12 * BLOCK, "the room of legs that were taken is used again"
 
 
+@pytest.mark.slow
 def test_memory_has_no_legs_of_open_calls() -> None:
     count, size = 1000, 10_000
     legs = (plain_leg([part(f"n{at}", at)._replace(recordings=(f"{at}" + "x" * size,))]) for at in range(count))

@@ -93,6 +93,7 @@ def test_parts_by_templates_are_the_plain_ones(name: str, seed: int, monkeypatch
     assert batches > len(records) / 80
 
 
+@pytest.mark.slow
 @for_each("name", PROVIDER_NAMES)
 def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new column that the plain mapping looks at would make it needed for each leg."""

@@ -162,6 +162,7 @@ def test_a_folder_that_cannot_be_written_is_reported(shell: Shell) -> None:
     assert "archive" in ran.err
 
 
+@pytest.mark.slow
 def test_other_calls_are_stored_beside_the_main_one(shell: Shell) -> None:
     shell.run("sync", "--all", *INTO, "--call", "stream", "--call", "interactions").ok()
     kept = {(day["profile"], day["call"]) for day in json.loads(shell.run("coverage", *INTO).ok().out)}

@@ -68,6 +68,7 @@ def test_retain_shows_asks_and_removes(archive: Shell) -> None:
     assert archive.run("verify", *INTO).ok().out == ""
 
 
+@pytest.mark.slow
 def test_a_policy_is_applied_by_retain_and_at_the_end_of_sync(archive: Shell) -> None:
     toml = archive.folder / "archive" / "archive.toml"
     toml.write_text(toml.read_text(encoding="utf-8") + "\n[retain]\ndays = 1\n", encoding="utf-8")

@@ -86,6 +86,7 @@ def test_an_id_is_one_part_of_a_path(command: str, tmp_path: Path) -> None:
                 assert {one.query for one in found} == {""}
 
 
+@pytest.mark.slow
 @for_each("command", ASKED)
 def test_an_invalid_id_is_refused_before_a_request(command: str, tmp_path: Path) -> None:
     with bench(subject_of(command.split(maxsplit=1)[0]), tmp_path, evenly(3, SINCE, UNTIL)) as made:

@@ -320,6 +320,7 @@ NAMES = st.sampled_from(["acme", "a-b", "a_b", "A.B", "sandbox", "-x", "", "a b"
 VALUES = st.sampled_from(["webex", "kazoo", "nope", ""])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.one_of(VALUES, st.none(), st.just(3))), st.dictionaries(NAMES, VALUES))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_only_usable_profiles_are_offered(tmp_path: Path, file: dict[str, Any], environ: dict[str, str]) -> None:
@@ -380,6 +381,7 @@ def test_bash_reads_a_quoted_word_as_the_original(text: str, quote: str) -> None
     assert ran.stdout.decode() == "x" + text
 
 
+@pytest.mark.slow
 @given(st.text(string.printable, max_size=40))
 @settings(deadline=None)
 def test_every_line_gets_an_answer(text: str) -> None:

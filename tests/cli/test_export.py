@@ -40,6 +40,7 @@ def _config(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
+@pytest.mark.slow
 def test_the_calls_of_every_sandbox_are_written_to_one_file(tmp_path: Path) -> None:
     target = tmp_path / "all.csv"
     ran = run("export", "-p", "sandbox", *YESTERDAY, "--schema", "common", "-f", "csv", "-o", target)
@@ -52,6 +53,7 @@ def test_the_calls_of_every_sandbox_are_written_to_one_file(tmp_path: Path) -> N
         assert f"sandbox ({provider}): " in ran.err
 
 
+@pytest.mark.slow
 def test_every_profile_has_the_same_records_as_alone(config: Path) -> None:
     together = run(
         "export", *(word for name in PROVIDERS for word in ("-p", f"my-{name}")), *YESTERDAY, "--config", config
@@ -92,6 +94,7 @@ def test_a_profile_that_fails_after_some_records_says_how_many_are_written(tmp_p
     assert f"my-webex (webex): failed after {written['webex']} records: " in ran.err
 
 
+@pytest.mark.slow
 def test_allow_partial_does_not_accept_a_wrong_credential(config: Path) -> None:
     """--allow-partial accepts only gaps: a wrong token needs a person."""
     assert run("export", "--all", *YESTERDAY, "--config", config, "--allow-partial").code == 4

@@ -198,6 +198,7 @@ def _twins(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
+@pytest.mark.slow
 def test_equal_ids_of_two_profiles_are_two_records(twins: Path, tmp_path: Path) -> None:
     alone = len(ok(run("portsip", "cdrs", "-p", "one", *DAY, "--config", twins)).lines)
     path = tmp_path / "calls.db"

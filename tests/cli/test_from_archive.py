@@ -236,6 +236,7 @@ def test_what_an_archive_cannot_do_is_refused(shared: Shell, words: tuple[str, .
     assert ran.written == b""
 
 
+@pytest.mark.slow
 def test_the_legs_of_a_call_are_those_of_a_search_at_the_provider(shared: Shell) -> None:
     records = shared.run("webex", "cdrs", *YESTERDAY, *FROM).ok().lines
     calls = Counter(one["correlation_id"] for one in records)

@@ -213,6 +213,7 @@ def test_the_exact_page_of_a_call(capsys: pytest.CaptureFixture[str], asked: lis
     assert shown.endswith("\n  -h, --help                   Show this message and exit.\n")
 
 
+@pytest.mark.slow
 @each
 def test_h_shows_the_page_of_every_command(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     for asked in ([*words, "-h"], [*words, "--help"], ["help", *words]):

@@ -95,6 +95,7 @@ def test_null_and_patterns_fit_an_enumerated_field() -> None:
         assert ran.code == 0
 
 
+@pytest.mark.slow
 def test_limit_counts_matching_records_after_sorting() -> None:
     where = ("--where", "talk_seconds>0", "--schema", "common")
     whole = run("kazoo", "cdrs", *YESTERDAY, *where).lines
@@ -174,6 +175,7 @@ def test_bad_input_is_refused_before_any_request(words: tuple[str, ...], said: s
         assert "requests" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_template_gives_one_line_for_each_record() -> None:
     fields = ("timestamp", "caller_id_number", "billing_seconds", "caller_id_name")
     whole = rows(run("kazoo", "cdrs", *YESTERDAY, "-f", "csv", "--fields", ",".join(fields)))
@@ -266,6 +268,7 @@ def test_the_variable_of_a_repeatable_option_has_one_value_per_line() -> None:
     assert ran.lines
 
 
+@pytest.mark.slow
 def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_QUIET": "1"}).err == ""
     assert "debug" not in run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_QUIET": "no"}).err

@@ -54,6 +54,7 @@ def asked(shell: Shell, *words: str) -> Ran:
     return shell.run("sql", "--from", "archive", *words)
 
 
+@pytest.mark.slow
 def test_a_statement_is_answered_as_json_lines(shell: Shell) -> None:
     ran = asked(
         shell, "SELECT provider, count(*) AS legs FROM common WHERE date = '2026-11-11' GROUP BY ALL ORDER BY ALL"
@@ -80,6 +81,7 @@ def plain(ran: Ran) -> list[str]:
     return sorted(json.dumps(one) for one in lines)
 
 
+@pytest.mark.slow
 def test_archives_of_the_first_layout_have_the_same_rows(shell: Shell, tmp_path: Path) -> None:
     folder = open_or_create(tmp_path / "first", None, "jsonl.gz", FIRST_LAYOUT).folder
     with sandbox.start(now=shell.clock, exchange=Exchange(volume=0.3)) as providers:
@@ -173,6 +175,7 @@ def test_the_words_of_duckdb_name_what_is_wrong_without_the_next_lines(shell: Sh
     assert "'x'" in ran.err
 
 
+@pytest.mark.slow
 def test_a_day_that_cannot_be_read_is_incomplete_where_it_is_needed(shell: Shell, tmp_path: Path) -> None:
     shutil.copytree("archive", tmp_path / "archive")
     path = next(tmp_path.glob("archive/profile=webex/call=cdrs/date=2026-11-12/cdrs.parquet"))
@@ -187,6 +190,7 @@ def test_a_day_that_cannot_be_read_is_incomplete_where_it_is_needed(shell: Shell
     assert code("SELECT count(*) FROM webex_cdrs", "--allow-partial") == 0
 
 
+@pytest.mark.slow
 def test_days_that_are_missing_are_noted_where_they_are_needed(shell: Shell, tmp_path: Path) -> None:
     shutil.copytree("archive", tmp_path / "archive")
     ledger = tmp_path / "archive/_cdrctl/ledger/webex/cdrs.json"

@@ -213,6 +213,7 @@ TABLE: list[tuple[int, str, dict[str, Any], tuple[type[CdrctlError], int], str]]
 ]
 
 
+@pytest.mark.slow
 @for_each("code, word, data, expected, text", TABLE)
 @for_each("status", [200, 400, 403, 500])
 def test_error_is_identified_by_its_mnemonic_whatever_the_status(

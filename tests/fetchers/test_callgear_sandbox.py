@@ -319,6 +319,7 @@ def test_only_legs_of_a_group_are_abandoned() -> None:
         assert {cdr["outcome"] for cdr in cdrs if not cdr["answered"] and not cdr["queue"]} == {"cancelled"}
 
 
+@pytest.mark.slow
 @for_each("kind", ["access_token", "login", "partner"])
 @for_each("http", ["200", "real"])
 def test_export_works_with_every_authentication_method(kind: str, http: str) -> None:
@@ -450,6 +451,7 @@ def test_response_of_another_shape_is_an_error() -> None:
             there.ids(SINCE, UNTIL)
 
 
+@pytest.mark.slow
 @for_each(
     "text, matches",
     [

@@ -191,6 +191,7 @@ def test_slices_of_interactions_overlap(box: Boxes, version: str, limit: str) ->
     assert run.gaps == []
 
 
+@pytest.mark.slow
 def test_interactions_longer_than_the_sites_range_are_a_gap(box: Boxes) -> None:
     sandbox = box(max_range="7200")
     run = export(sandbox, "interactions", DAY)

@@ -198,6 +198,7 @@ def test_published_rate_limit_is_kept() -> None:
         assert len([text for text in made.told if "rate limit of 30 requests" in text]) == 1
 
 
+@pytest.mark.slow
 @tried(max_examples=15, deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 7_200_000), min_size=3, max_size=3, unique=True),

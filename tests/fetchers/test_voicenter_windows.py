@@ -68,6 +68,7 @@ def test_every_record_comes_once(over: Literal["counters", "error3"], closed: bo
     assert tally.gaps == []
 
 
+@pytest.mark.slow
 @tried(max_examples=40, deadline=None)
 @given(
     starts=st.lists(st.integers(0, 400), max_size=25),

@@ -168,6 +168,7 @@ def test_only_the_locations_asked_for_come() -> None:
         assert 0 < len(found) < len(there.truth(since, until))
 
 
+@pytest.mark.slow
 def test_whole_retention_is_exported_without_a_429() -> None:
     with world(SMALL, paced=True) as there:
         since, until = NOW - timedelta(days=3), h(-24, on=NOW)

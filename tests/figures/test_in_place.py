@@ -99,6 +99,7 @@ def in_place(path: Path, names: Sequence[str] = NO_LISTS, where: str = "true", f
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_duckdb_itself_reads_files_that_cdrctl_wrote(tmp_path: Path) -> None:
     random = Random(6)
     rows = [row(random) for _ in range(50)]

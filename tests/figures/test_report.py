@@ -72,6 +72,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return reported(tmp_path_factory.mktemp("page"), [*ROWS, hostile], *words).ok().out
 
 
+@pytest.mark.slow
 def test_a_page_is_well_formed_and_loads_and_runs_nothing(page: str) -> None:
     parsed = Parsed(page)
     assert parsed.open == []

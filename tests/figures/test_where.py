@@ -138,6 +138,7 @@ def test_what_sql_cannot_select_exactly_is_left_to_python(text: str) -> None:
     assert in_sql(read_condition(text), UTC, NOW) is None
 
 
+@pytest.mark.slow
 def test_a_text_that_may_be_a_list_is_examined_by_python(tmp_path: Path) -> None:
     rows = [row(Random(9), TEXTS)]
     rows[0][COLUMNS["from_name"]] = '["a","b"]'

@@ -56,6 +56,7 @@ def test_damaged_index_is_ignored_or_has_all_lines(at: int, gone: int, instead: 
         contents_of(path)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(told=values(("header", "readings")), reading=st.dictionaries(st.sampled_from(("since", "read_at")), values()))
 def test_index_of_any_json_is_ignored_or_has_all_lines(told: Any, reading: dict[str, Any]) -> None:
@@ -78,6 +79,7 @@ def test_index_cut_between_two_lines_is_ignored(tmp_path: Path, cut: int) -> Non
     assert load(path) is None
 
 
+@pytest.mark.slow
 @examples(100)
 @given(text=st.binary(max_size=30) | st.sampled_from((b"a=" + b"[" * 3000, b'zone="\\u0000"\nformat="csv"', b"zone=1")))
 def test_archive_json_is_read_or_refused(text: bytes) -> None:

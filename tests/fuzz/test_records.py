@@ -81,6 +81,7 @@ def leaves(value: Any) -> Iterator[str]:
         yield repr(value)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(page=pages)
 def test_rows_of_any_record_can_be_written_and_read_back(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
@@ -154,6 +155,7 @@ def flatten(record: Record, call: Call) -> Record:
     return _flatten(record, _containers(call.columns))
 
 
+@pytest.mark.slow
 @examples(100)
 @given(page=pages)
 def test_any_record_has_an_identity(page: tuple[tuple[Provider, Call], list[Record]]) -> None:

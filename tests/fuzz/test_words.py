@@ -83,6 +83,7 @@ def test_any_length_can_be_added_to_any_time_or_is_refused(number: int, unit: st
             assert NOW + length > datetime(1, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(
     name=made_of("Europe", "/", "Berlin", "..", ".", "right/", "posix", "UTC", "local", "tzdata.zi", "zone.tab", most=4)

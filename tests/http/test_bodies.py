@@ -143,6 +143,7 @@ def test_an_endless_error_response_to_a_download_is_not_read_to_its_end() -> Non
     assert taken < 10
 
 
+@pytest.mark.slow
 def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
     """Bombs grow a thousandfold, so they must be decompressed in small pieces."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)

@@ -19,6 +19,7 @@ ELSEWHERE = Certificate("cdr.example", AUTHORITY)
 ALONE = Certificate("127.0.0.1")
 
 
+@pytest.mark.slow
 @for_each(
     "certificate, trusted, words",
     [

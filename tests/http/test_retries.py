@@ -275,6 +275,7 @@ def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
     assert len(heard) == 1
 
 
+@pytest.mark.slow
 @for_each("minutes", [1, 10, 15, 60])
 @for_each("status", [408, 425, 429, 502, 503, 504, 522])
 def test_a_busy_server_is_retried_for_max_wait_and_not_longer(status: int, minutes: int) -> None:

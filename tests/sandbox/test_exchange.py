@@ -63,6 +63,7 @@ def test_windows_of_calls_and_legs_tile() -> None:
     assert [leg for part in legs for leg in part] == exchange.legs(edges[0], edges[-1])
 
 
+@pytest.mark.slow
 def test_calls_cross_every_midnight_and_three_cross_a_month_start() -> None:
     exchange = Exchange(1)
     for day in range(30):

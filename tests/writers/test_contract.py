@@ -73,6 +73,7 @@ def test_a_writer_is_a_function_of_four_arguments(name: str) -> None:
     assert len(inspect.signature(load(name)).parameters) == 4
 
 
+@pytest.mark.slow
 @for_each("name", ALL)
 def test_the_paging_of_records_does_not_change_the_output(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)
@@ -84,6 +85,7 @@ def test_the_paging_of_records_does_not_change_the_output(name: str, tmp_path: P
         assert content(name, one) == content(name, many)
 
 
+@pytest.mark.slow
 @for_each("name", ALL)
 def test_a_batch_of_columns_is_written_like_its_rows(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)

@@ -221,6 +221,7 @@ def test_spreadsheet_safe_is_refused_for_other_formats(form: str) -> None:
     assert ran.out == ""
 
 
+@pytest.mark.slow
 def test_spreadsheet_safe_works_for_several_profiles() -> None:
     asked = ("export", "-p", "sandbox", "--since", "2h", "--spreadsheet-safe")
     assert run(*asked, "-f", "jsonl").code == 2

@@ -204,6 +204,7 @@ def test_an_unknown_width_gives_a_narrow_table(width: int) -> None:
 lines_of_names = st.lists(st.lists(st.one_of(values, nasty_text), min_size=7, max_size=7), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @given(
     pages=st.lists(lines_of_names, max_size=3),
     width=st.integers(20, 200),
@@ -236,6 +237,7 @@ column_widths = st.integers(1, 300).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(column_widths, min_size=1, max_size=40), st.integers(20, 200), st.booleans())
 def test_widths_fit_and_no_column_with_room_is_omitted(
     columns: list[tuple[int, int, int]],

@@ -86,6 +86,7 @@ def test_conditions_and_sorting_compare_instants_when_clocks_go_back() -> None:
     assert {one["start_time"][-6:] for one in local} == {"+01:00", "+02:00"}
 
 
+@pytest.mark.slow
 def test_a_workbook_has_local_times_and_names_the_zone_above_them(tmp_path: Path) -> None:
     ran = run(*EXPORT, "--times", "local", "-o", tmp_path / "calls.xlsx")
     assert ran.code == 0, ran.err

@@ -202,6 +202,7 @@ def check(rows: Sequence[Sequence[Any]], found: Sequence[Sequence[Any]]) -> None
                 assert got[name] == value
 
 
+@pytest.mark.slow
 @given(pages_of_anything())
 def test_parquet_has_every_value(rows: list[list[Any]]) -> None:
     out = io.BytesIO()
@@ -213,6 +214,7 @@ def test_parquet_has_every_value(rows: list[list[Any]]) -> None:
     check(rows, [list(row.values())[1:] for row in found.to_pylist()])
 
 
+@pytest.mark.slow
 @given(pages_of_anything())
 def test_sqlite_has_every_value(tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]]) -> None:
     path = tmp_path_factory.mktemp("db") / "x.db"

@@ -54,6 +54,7 @@ def test_text_that_looks_like_xml_is_plain_text(text: str) -> None:
     assert one("text", text).value == text
 
 
+@pytest.mark.slow
 @given(nasty_text)
 @example("")
 @example("_x0041_")

@@ -54,8 +54,8 @@ def without_seconds(ran: Ran, archive: str) -> tuple[int, str, list[str]]:
     return ran.code, ran.out, lines
 
 
-@pytest.mark.thin
-@pytest.mark.parametrize("form", ["parquet", pytest.param("jsonl.gz", marks=pytest.mark.slow), "csv"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["parquet", "jsonl.gz", "csv"])
 def test_a_store_is_read_as_a_folder_is(store: Store, shell: Shell, tmp_path: Path, form: str) -> None:
     folder = str(tmp_path / "archive")
     shell.run("sync", "acme", "--into", folder, "--since", SINCE, "--format", form).ok()
@@ -67,6 +67,7 @@ def test_a_store_is_read_as_a_folder_is(store: Store, shell: Shell, tmp_path: Pa
         assert {one.method for one in store.proxy.requests} <= {"GET", "HEAD"}, words
 
 
+@pytest.mark.slow
 def test_only_the_days_of_the_window_are_downloaded(store: Store, shell: Shell, tmp_path: Path) -> None:
     folder = str(tmp_path / "archive")
     shell.run("sync", "acme", "--into", folder, "--since", SINCE, "--format", "jsonl").ok()

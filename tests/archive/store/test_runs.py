@@ -146,6 +146,7 @@ def test_a_run_that_is_killed_takes_no_entry_of_another_one_with_it(
     assert there in known
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_takes_no_entry_of_a_command_that_reads_nothing_with_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

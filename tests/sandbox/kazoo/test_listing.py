@@ -84,6 +84,7 @@ def test_reseller_reads_descendants_but_they_do_not_read_the_reseller(sandbox: S
         assert client.get("cdrs").status_code == 403
 
 
+@pytest.mark.slow
 def test_bucket_of_100_refills_by_10_per_second(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(limits=True, exchange=few(1))) as client:
         left = [client.get("cdrs", {"is_chunked": "false"}).json()["tokens"]["remaining"] for _ in range(100)]
@@ -96,12 +97,14 @@ def test_bucket_of_100_refills_by_10_per_second(run: Starter, clock: HandClock) 
         assert [client.sign_in().status_code for _ in range(2)] == [201, 429]
 
 
+@pytest.mark.slow
 def test_switch_limits_sign_in(run: Starter) -> None:
     with KazooClient(run(limits=True, exchange=few(1), switches={"kazoo": {"limits": "sign_in"}})) as client:
         assert {client.get("cdrs").status_code for _ in range(120)} == {200}
         assert [client.sign_in().status_code for _ in range(3)] == [201, 201, 429]
 
 
+@pytest.mark.slow
 def test_switch_limits_off(run: Starter) -> None:
     with KazooClient(run(limits=True, exchange=few(1), switches={"kazoo": {"limits": "off"}})) as client:
         assert {client.get("cdrs").status_code for _ in range(120)} == {200}

@@ -175,6 +175,7 @@ def test_switch_straddle(run: Starter) -> None:
             assert len(got) == len(set(got)) == 10
 
 
+@pytest.mark.slow
 def test_documented_workaround_exports_exactly_the_true_rows(sandbox: Sandbox, kazoo: KazooClient) -> None:
     since, until = at("2026-10-20"), at("2026-11-03")
     want = {row["id"] for row in sandbox.truth("kazoo", "cdrs", since, until)}

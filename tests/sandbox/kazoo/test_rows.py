@@ -116,6 +116,7 @@ def test_carrier_legs_have_no_authorizing_id_and_outbound_ones_have_a_price(kazo
 # Envelopes
 
 
+@pytest.mark.slow
 def test_a_chunked_page_has_the_bytes_of_a_recorded_one(kazoo: KazooClient) -> None:
     listing = kazoo.list(*whole(*WEEK), page_size=500)
     first, last = listing.pages[0], listing.pages[-1]

@@ -316,6 +316,7 @@ def test_csv_without_rows_is_204(run: Starter) -> None:
         assert (page.status_code, page.content) == (204, b"")
 
 
+@pytest.mark.slow
 def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):

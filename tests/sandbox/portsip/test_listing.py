@@ -294,6 +294,7 @@ def test_invalid_filter_is_refused(pbx: PortSIPClient, text: str) -> None:
 NAMES = st.sampled_from(("a", "''", "x y", "'", "O'Neil", "and", ")"))
 
 
+@pytest.mark.slow
 @given(
     parts=st.lists(st.tuples(NAMES, st.sampled_from(("eq", "ne")), st.booleans()), min_size=1, max_size=5), said=NAMES
 )

@@ -424,6 +424,7 @@ def test_switch_file_url(run: Starter, clock: HandClock, value: str, start_of_ur
 # Determinism
 
 
+@pytest.mark.slow
 def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for order in (1, -1):

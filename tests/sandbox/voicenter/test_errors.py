@@ -147,6 +147,7 @@ def test_notifications_have_the_fields_of_the_second_table(sandbox: Sandbox) -> 
     assert seen == set(wanted)
 
 
+@pytest.mark.slow
 def test_notifications_and_call_log_have_the_same_calls(sandbox: Sandbox, month: list[dict[str, Any]]) -> None:
     pushed = sandbox.truth("voicenter", "notifications", *MONTH)
     assert pushed == sandbox.provider("voicenter").notifications(*MONTH)

@@ -403,6 +403,7 @@ def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     assert bodies[0] == bodies[1]
 
 
+@pytest.mark.slow
 def test_responses_do_not_depend_on_earlier_requests(run: Starter) -> None:
     sandbox = run(exchange=Exchange(1))
     fresh = run(exchange=Exchange(1))

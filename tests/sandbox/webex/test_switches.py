@@ -103,6 +103,7 @@ def test_switch_page_overlap(run: Starter, legs: int) -> None:
         assert len(got) > len(by_id(got))
 
 
+@pytest.mark.slow
 def test_switch_order(run: Starter) -> None:
     sandbox = run(exchange=full(1000))
     with WebexClient(sandbox) as client:
@@ -169,6 +170,7 @@ def test_switch_region(run: Starter, value: str, name: str) -> None:
         assert "Location" not in page.headers
 
 
+@pytest.mark.slow
 def test_switch_late(run: Starter, clock: HandClock) -> None:
     """A fifth of the records comes later than five minutes; the stream has them in the window of their arrival."""
     sandbox = run(exchange=full(500), switches={"webex": {"late": "0.2"}})

@@ -451,7 +451,6 @@ def test_response_of_another_shape_is_an_error() -> None:
             there.ids(SINCE, UNTIL)
 
 
-@pytest.mark.slow
 @for_each(
     "text, matches",
     [
@@ -489,7 +488,6 @@ def test_ongoing_calls_come_with_the_option() -> None:
         assert ended <= set(there.ids(since, NOW, "calls", ongoing=True))
 
 
-@pytest.mark.slow
 def test_long_window_is_exported_in_months() -> None:
     with world() as there:
         since, until = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)

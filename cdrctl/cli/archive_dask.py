@@ -54,15 +54,15 @@ def sync_on_dask(
 
 @contextmanager
 def _mark(archive: Archive) -> Iterator[str]:
-    """Yield the name of a file that is in the archive meanwhile: who does not see it has another archive there."""
+    """Yield the name of the run, and of a file that a folder has meanwhile: who lacks it has another archive there."""
     from cdrctl.archive.opening import make_folder
     from cdrctl.archive.store import writing_archive
     from cdrctl.units.opening import mark_path
 
-    if is_url(str(archive.folder)):  # the same URL is the same archive everywhere
-        yield ""
-        return
     name = secrets.token_hex(8)
+    if is_url(str(archive.folder)):  # the same URL is the same archive everywhere
+        yield name
+        return
     path = mark_path(archive.folder, name)
     with writing_archive(archive.folder):
         make_folder(path.parent)

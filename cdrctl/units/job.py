@@ -40,8 +40,9 @@ class SyncJob(Struct, frozen=True, kw_only=True):
         create: Create the archive if there is none.
         tz: The time zone of a new archive's days; None for UTC.
         format: The format of a new archive; None for the default.
-        mark: The name of a file that `cdrctl sync --dask` put into the archive. A machine whose archive lacks the file
-            refuses the job; empty for no check.
+        mark: The name of a run of `cdrctl sync --dask`, and of a file that it put into the folder of the archive. A
+            machine whose archive lacks the file refuses the job; empty for no check. In one process, the units of a
+            run wait for a provider that is down once, not each of them.
         version: The version of cdrctl that made this job. Other versions refuse the job; empty for no check.
     """
 

@@ -203,7 +203,7 @@ def _do(
     running: dict[Future[Any], _Running] = {}
 
     def submit(chain: Chain, job: SyncJob) -> None:
-        where = [chain.host] if chain.host in _hosts(client) else None
+        where = [chain.host] if chain.host and chain.host in _hosts(client) else None  # this asks the scheduler
         key = f"cdrctl-{job.profile}-{time.monotonic_ns()}"
         future = client.submit(unit_on_worker, job, key=key, workers=where, pure=False)
         running[future] = _Running(chain, job)

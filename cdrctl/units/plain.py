@@ -20,7 +20,7 @@ from cdrctl.archive.run_report import Problem
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected, is_dry_run
 from cdrctl.errors import ConfigurationError, IncompleteError, UsageError, most_urgent
 from cdrctl.fetchers import Provider, load
-from cdrctl.http import Clock
+from cdrctl.http import Clock, Outages
 from cdrctl.masking import printable, proxy_secrets, secret_mask
 from cdrctl.profiles.choosing import choose_profile
 from cdrctl.profiles.file import Profile, config_path, read_profiles
@@ -95,7 +95,8 @@ def sync_unit(
         if log is not None:
             log(level, text)
 
-    around = Surroundings(environ, config_path(environ, job.config), clock or Clock(), say, conceal)
+    outages: Outages = _outages_of(job.mark) if job.mark else {}
+    around = Surroundings(environ, config_path(environ, job.config), clock or Clock(), say, conceal, outages=outages)
     unit = _Unit(job, around, clean, stop, job.profile)
     problem = None
     try:
@@ -104,6 +105,15 @@ def sync_unit(
     except Exception as error:  # noqa: BLE001 - a bug in cdrctl becomes exit code 1 of this job
         problem = problem_of(error, clean)
     return _result(unit, problem, tuple(messages), round(time.monotonic() - begun, 3))
+
+
+@functools.lru_cache(8)
+def _outages_of(_mark: str) -> Outages:
+    """Return the hosts that do not answer the units of one run in this process.
+
+    Else each unit of a provider that is down would wait for it as long as the first one.
+    """
+    return {}
 
 
 def _result(unit: _Unit, problem: Problem | None, messages: tuple[tuple[str, str], ...], seconds: float) -> SyncResult:
@@ -126,7 +136,7 @@ def _do(unit: _Unit, opened: ExitStack) -> None:
     _check(job, around.environ)
     folder = _place(job.archive, opened)
     archive, ledger = open_to_sync(folder, job.tz, job.format, opened, create=job.create)
-    if job.mark:
+    if job.mark and not is_url(job.archive):  # the same URL is the same archive everywhere
         check_mark(folder, job.mark)
     written, provider = _profile(job, around)
     unit.name = archived_name(job.profile, provider)

@@ -72,8 +72,10 @@ class Client:
     status: str = "running"
     submitted: list[Future] = field(default_factory=list)
     cancelled: list[Future] = field(default_factory=list)
+    asked: int = 0
 
     def scheduler_info(self, n_workers: int) -> Mapping[str, Any]:
+        self.asked += 1
         return {"workers": {f"tcp://{host}:1": {} for host in self.hosts}}
 
     def submit(self, _unit: object, job: SyncJob, *, key: str, workers: list[str] | None, pure: bool) -> Future:
@@ -115,6 +117,12 @@ def test_a_unit_is_submitted_when_the_one_before_it_has_ended_and_to_its_host() 
     client = Client(lambda one, _turn: done("b", result(one.profile)))
     run(client, ["a1", "a2", "a3"])
     assert [(one.job.profile, one.where) for one in client.submitted] == [("a1", None), ("a2", ["b"]), ("a3", ["b"])]
+
+
+def test_the_scheduler_is_not_asked_for_its_workers_with_every_unit() -> None:
+    client = Client(lambda one, _turn: done("b", result(one.profile)))
+    run(client, ["a"], ["b"], ["c1", "c2"])
+    assert client.asked == 1  # for the unit that stays on a host
 
 
 def test_longer_chains_begin_first() -> None:

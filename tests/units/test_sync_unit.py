@@ -129,6 +129,22 @@ def test_an_archive_without_the_mark_of_the_run_is_another_one(shell: Shell) -> 
     assert done(shell, job_for(shell, create=False, mark="0123")).exit_code == 0
 
 
+def test_an_outage_holds_up_the_units_of_a_run_once(shell: Shell, providers: Sandbox) -> None:
+    done(shell, job_for(shell))
+    for mark in ("first-run", "second-run"):
+        mark_path(shell.folder / "archive", mark).touch()
+    providers.fail("webex", 503, times=10**6)
+
+    def waited(mark: str) -> float:
+        began = shell.clock.seconds
+        assert done(shell, job_for(shell, mark=mark)).exit_code == 5
+        return shell.clock.seconds - began
+
+    first, second, other = waited("first-run"), waited("first-run"), waited("second-run")
+    assert second * 10 < first
+    assert other * 2 > first
+
+
 def test_a_configuration_that_changes_is_read_again(shell: Shell, providers: Sandbox) -> None:
     assert done(shell, job_for(shell)).exit_code == 0
     configure(shell, providers, "kazoo")

@@ -29,7 +29,7 @@ MOST_OF_CALL = 80
 def test_a_leg_takes_few_function_calls(name: str) -> None:
     call = joined_call(load(name))
     since = NOW - timedelta(days=6)
-    records = 20 * imitation_of(name, Exchange(1)).truth(call.name, since, since + timedelta(days=2))
+    records = 6 * imitation_of(name, Exchange(1)).truth(call.name, since, since + timedelta(days=2))
     lines, context, decoder, (fast, _) = lines_of(records), CONTEXT.get(name, {}), decoder_of(name), schemas(name)
     for _ in range(2):  # makes the decoder and the templates
         fast.rows(Page(decoder.decode(lines, lambda: records), context))
@@ -41,9 +41,9 @@ def test_a_leg_takes_few_function_calls(name: str) -> None:
     assert found < MOST[name], f"{found:.2f} function calls for each leg"
     every: list[Any] = [*parts]
     for _ in range(9):  # traces the calls
-        rows = [*call_rows([every[: len(every) // 20]], Told(name, ""))]
+        rows = [*call_rows([every[: len(every) // 6]], Told(name, ""))]
     with cProfile.Profile() as calls:
-        rows = [*call_rows([every[: len(every) // 20]], Told(name, ""))]
+        rows = [*call_rows([every[: len(every) // 6]], Told(name, ""))]
     found = _calls(calls) / sum(map(len, rows))
     assert found < MOST_OF_CALL, f"{found:.0f} function calls for each call"
 

@@ -87,7 +87,7 @@ def test_a_secret_learnt_while_another_thread_writes_is_masked() -> None:
     def learn(name: str) -> None:
         begin.wait(LONG)
         try:
-            for n in range(200):
+            for n in range(50):
                 voice.conceal([f"secret-{name}-{n:04}"])
                 voice.log("note", f"said secret-{name}-{n:04}")
         except BaseException as error:  # noqa: BLE001 - the error of a thread would be lost

@@ -57,14 +57,14 @@ class Case:
 
 CASES = (
     Case("webex", "cdrs", ("-f", "csv"), 190, 0.3, 19),
-    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 2.4, 14),
-    Case("callgear", "legs", ("-f", "csv"), 390, 1.5, 8.5),
+    Case("kazoo", "cdrs", ("-f", "csv", "--longest-call", "1h"), 130, 2.2, 14),
+    Case("callgear", "legs", ("-f", "csv"), 390, 1.3, 8.5),
     Case("portsip", "cdrs", ("-f", "csv"), 190, 0.4, 9),
-    Case("voicenter", "cdrs", ("-f", "csv"), 870, 8.2, 13),
+    Case("voicenter", "cdrs", ("-f", "csv"), 870, 7.9, 13),
     Case("webex", "cdrs", ("-f", "jsonl"), 200, 0.4, 0),
     Case("webex", "cdrs", ("-f", "jsonl", "--schema", "raw"), 150, 0.4, 0),
-    Case("portsip", "cdrs", ("-f", "sqlite"), 200, 7.3, 0),
-    Case("portsip", "cdrs", ("-f", "parquet"), 200, 6.3, 0),
+    Case("portsip", "cdrs", ("-f", "sqlite"), 200, 0.3, 0),
+    Case("portsip", "cdrs", ("-f", "parquet"), 200, 0.3, 0),
 )
 
 

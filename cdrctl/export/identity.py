@@ -49,8 +49,8 @@ def stable_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]
 
     Archives keep them in their indexes, so they must stay the same in later versions. `run_keys` may change.
     """
-    within = _within(context)
-    return [_key(within, identity) for identity in found]
+    within, digest, size = _within(context), hashlib.blake2b, DIGEST_BYTES
+    return [digest(within + one.encode("utf-8", "surrogatepass"), digest_size=size).digest() for one in found]
 
 
 def origin_of(provider: Provider, call: Call, profile: str) -> dict[str, str]:

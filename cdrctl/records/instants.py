@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import sub
 
 from cdrctl.placeholders import FIRST_YEAR, LAST_YEAR
 from cdrctl.records.events import Value
@@ -47,7 +48,7 @@ class MinuteTexts(dict[int, str]):
 _MINUTES, _TEXTS = _Minutes(), MinuteTexts()
 _SECONDS = {f"{second:02d}": second for second in range(60)}
 _SECOND_TEXTS = [*_SECONDS]
-_SECOND = timedelta(seconds=1)
+_DAY = 86_400
 
 
 def separators_of(text: str) -> bytes:
@@ -83,13 +84,14 @@ def seconds_between(begins: Sequence[Value], ends: Sequence[Value]) -> Sequence[
     """Return the whole seconds between times, rounded down; None where one is missing."""
     _check(begins)
     _check(ends)
-    read, second = datetime.fromisoformat, _SECOND
+    read = datetime.fromisoformat
     if None in begins or None in ends:
         return [
-            None if begin is None or end is None else (read(end) - read(begin)) // second
+            None if begin is None or end is None else (length := read(end) - read(begin)).days * _DAY + length.seconds
             for begin, end in zip(begins, ends, strict=True)
         ]
-    return [(end - begin) // second for begin, end in zip(map(read, begins), map(read, ends), strict=True)]
+    # A timedelta has days and seconds rounded down, and dividing it takes several times as long.
+    return [length.days * _DAY + length.seconds for length in map(sub, map(read, ends), map(read, begins))]
 
 
 def from_unix(seconds: Sequence[Value]) -> Sequence[str | None]:

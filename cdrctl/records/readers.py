@@ -170,8 +170,8 @@ def canonical_instants(raw: Sequence[str]) -> Sequence[str] | None:
         deque(map(datetime.fromisoformat, given), maxlen=0)  # check that they are times
     except ValueError:
         return None
-    if whole:
-        return [value and value[:-1] + ".000Z" for value in raw] if lengths == {shortest} else None
+    if whole:  # Z is nowhere but at the end of each
+        return "\n".join(raw).replace("Z", ".000Z").split("\n") if lengths == {shortest} else None
     return raw if lengths == {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
 
 

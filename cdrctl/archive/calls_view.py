@@ -33,7 +33,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Page, Row
 
 CALLS = "calls"
-VIEW = View(CALLS, (*CALL, Column(DAY, "", "text", "day on which the call began, in the archive's time zone")), ())
+VIEW = View(CALLS, (*CALL, Column(DAY, "", "text", "day on which the call started, in the archive's time zone")), ())
 """The columns of the view; as no file has records like them, it has no calls of a provider."""
 
 PAGE = 500

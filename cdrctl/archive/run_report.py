@@ -127,7 +127,7 @@ class _Metric(NamedTuple):
 
 Sample = tuple[_Metric, Mapping[str, str], float]
 
-_STARTED = _Metric("cdrctl_run_start_timestamp_seconds", "seconds", "When the last run began.")
+_STARTED = _Metric("cdrctl_run_start_timestamp_seconds", "seconds", "When the last run started.")
 _FINISHED = _Metric("cdrctl_run_end_timestamp_seconds", "seconds", "When the last run ended.")
 _CODE = _Metric("cdrctl_run_exit_code", "", "Exit code of the last run; 0 is success.")
 _REQUESTS = _Metric("cdrctl_run_requests", "", "Requests sent by the last run.")

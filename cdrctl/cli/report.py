@@ -88,7 +88,7 @@ def _page(
     about = [f"Times are those of {zone}."]
     if window is not None:
         since, until = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (window.since, window.until))
-        about = [f"Calls that began from {since} to {until}, {zone} time."]
+        about = [f"Calls that started from {since} to {until}, {zone} time."]
     made = f"Made by cdrctl {__version__} on {the_clock(session).now().astimezone(zone):%Y-%m-%d %H:%M}."
     return page(given["title"] or "Calls", about, found, made)
 

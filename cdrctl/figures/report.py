@@ -224,7 +224,7 @@ def _charted(asked: Sequence[str], counts: Mapping[str, int]) -> tuple[list[str]
     count = sum(counts[day] for day in outside)
     which = outside[0] if len(outside) == 1 else f"{outside[0]}, the last on {outside[-1]}"
     began = "call is not in the chart: it" if count == 1 else "calls are not in the chart: the first"
-    note = f"It has the days from {first} to {last}. {count} {began} began on {which}."
+    note = f"It has the days from {first} to {last}. {count} {began} started on {which}."
     return days_between(first, last), note
 
 
@@ -253,7 +253,7 @@ def _week(calls: Calls, known: Known) -> Section:
         return Section("Hours of the week", note="There is no chart: no complete day has calls.")
     hour = max(range(24), key=lambda at: sum(row[at] for row in values))
     share = sum(row[hour] for row in values)
-    note = f"Most calls begin from {hour:02d}:00 to {hour + 1:02d}:00: {share} of {whole}."
+    note = f"Most calls start from {hour:02d}:00 to {hour + 1:02d}:00: {share} of {whole}."
     return Section("Hours of the week", heat_map("Calls by weekday and hour", _DAYS, _HOURS, values), note)
 
 

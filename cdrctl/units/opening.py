@@ -89,7 +89,7 @@ def check_mark(folder: Path, name: str) -> None:
         there = is_there(mark_path(folder, name))
     if not there:
         raise ConfigurationError(
-            f"the archive in {folder} is another one than on the machine that began the run",
+            f"the archive in {folder} is not the same as on the machine that started the run",
             hint="all machines must see one archive there: mount a shared folder",
         )
 

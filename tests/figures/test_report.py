@@ -161,14 +161,14 @@ def test_calls_with_dates_that_cannot_be_are_in_no_chart_and_are_named(tmp_path:
     ran = reported(tmp_path, [*ROWS, *far])
     assert len(ran.out.encode()) < 100_000
     said = (
-        "It has the days from 2026-11-10 to 2026-11-10. 3 calls are not in the chart: the first began on 2001-01-02, "
+        "It has the days from 2026-11-10 to 2026-11-10. 3 calls are not in the chart: the first started on 2001-01-02, "
         "the last on 9997-01-02."
     )
     assert said in Parsed(ran.ok().out).text
     assert "Calls of each day, by outcome" in ran.out
     assert f"Outcomes: {said}" in " ".join(ran.err.split())
     alone = reported(tmp_path, [*ROWS, far[-1]])
-    assert "1 call is not in the chart: it began on 9997-01-02." in " ".join(alone.err.split())
+    assert "1 call is not in the chart: it started on 9997-01-02." in " ".join(alone.err.split())
 
 
 def test_a_chart_of_a_window_of_centuries_has_the_years_of_the_calls() -> None:

@@ -108,7 +108,7 @@ def test_a_signal_ends_an_export_with_130_and_no_partial_file(tmp_path: Path, nu
     finally:
         running.kill()
         running.stderr.close()
-    assert f"interrupted; {target} is as it was: run the command again" in rest
+    assert f"interrupted; {target} is unchanged: run the command again" in rest
     assert "Traceback" not in rest
     assert target.read_text(encoding="utf-8") == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]

@@ -53,7 +53,7 @@ def test_a_long_wait_shows_its_reason_and_end_and_can_be_interrupted(host: Host,
         assert abs(said - ends) % timedelta(days=1) < timedelta(minutes=3)
         screen.press("C-c")
         shown = " ".join(screen.shows("code=130").split())
-    assert "interrupted; calls.csv is as it was: run the command again" in shown
+    assert "interrupted; calls.csv is unchanged: run the command again" in shown
     assert not (host.folder / "calls.csv").exists()
 
 

@@ -80,6 +80,8 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]
     def _reported(self, names: list[str], condition: Any) -> Iterator[Any]:
         try:
             yield from self._rows(names, condition)
+        except GeneratorExit:  # nobody reads on: DuckDB has an error of its own, or enough rows
+            raise
         except BaseException as error:
             self._problems.append(error)
             raise

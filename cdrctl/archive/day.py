@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,7 +29,8 @@ from cdrctl.archive.lateness import Lateness, added, observe
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
-from cdrctl.archive.merge import Counts, call_traits
+from cdrctl.archive.merge import Counts, NearRows, call_traits
+from cdrctl.archive.moved import near_rows
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.options import selects_alike
 from cdrctl.archive.spool import Merged, Spool
@@ -203,9 +205,8 @@ def store_once(
             # Nothing is merged, so the rows are those of the file: also if another program replaces it by now.
             header, result, rows = old.header, Merged(Counts(), old.records, 0, 0, changed=False), old.rows
         else:
-            header, result = _merge_day(
-                source, came.spool, came, there, before, shrink=shrink, mixed=mixed, concurrent=concurrent
-            )
+            about = (source, came.spool, came, there, before, partial(near_rows, archive, source, day))
+            header, result = _merge_day(*about, shrink=shrink, mixed=mixed, concurrent=concurrent)
             late_starts = came.spool.late_starts(done_windows(before))
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
         lost += max(there.expected - result.records, 0)
@@ -342,6 +343,7 @@ def _merge_day(
     came: Fetched,
     there: Existing,
     known: Sequence[Reading],
+    near: NearRows = tuple,
     *,
     shrink: bool = False,
     placed: bool = True,
@@ -370,6 +372,7 @@ def _merge_day(
         traits=call_traits(source.call.alike, columns_of(header)),
         read_at=came.read_at,
         concurrent=concurrent,
+        near=near,
         keep=_keep_stored
         if concurrent and _is_newer(old, came)
         else keep_details(*details, wanted=source.wants_details),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import Entry
 from cdrctl.archive.lines import fields_of
 
 Traits = Callable[[bytes], tuple[Any, ...] | None]
 """From a line to the start, the parties and the type of its call; None when the line lacks them."""
+
+NearRows = Callable[[], Iterable[tuple[Row, Traits]]]
+"""Returns the rows of the days around a day, each with what identifies its call."""
 
 
 class Counts(NamedTuple):
@@ -82,6 +86,22 @@ def match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], traits: Trait
                 result[old_key] = other
                 taken.add(key)
     return result
+
+
+def moved_keys(line_of: Callable[[bytes], bytes | None], traits: Traits, near: NearRows) -> Iterator[bytes]:
+    """Yield the keys of absent records that a day around has, with the same parties and type.
+
+    Args:
+        line_of: Returns the line of an absent record by its key; None of every other key.
+        traits: Identifies the call of such a line.
+        near: The rows of the days around.
+    """
+    for row, theirs in near():
+        line = line_of(row.key)
+        if line is not None:
+            before, now = traits(line), theirs(row.line)
+            if before is not None and now is not None and before[1:] == now[1:]:
+                yield row.key
 
 
 def _shared_parts(line: bytes, other: bytes) -> int:

@@ -70,8 +70,9 @@ class Result(Struct, frozen=True):
 class Database:
     """DuckDB with the views of an archive."""
 
-    def __init__(self, connection: Any, problems: list[BaseException]) -> None:
+    def __init__(self, connection: Any, problems: list[BaseException], folder: Path) -> None:
         self.connection = connection
+        self.folder = folder
         self._problems = problems
 
     def result(self, text: str) -> Result:
@@ -282,7 +283,7 @@ def open_database(calls: CallScan, zone: str, text: str) -> Iterator[Database]:
             f"temporary files cannot be written: {error.strerror or error}", hint="free disk space, or set TMPDIR"
         ) from error
     with folder as place, closing(_connect(Path(place))) as connection:
-        database = Database(connection, problems)
+        database = Database(connection, problems, Path(place))
         with database.errors():
             _add_views(connection, calls, text, problems, Path(place))
             connection.execute("SET TimeZone = ?", [zone])

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, milliseconds
-from cdrctl.archive.merge import Counts, Traits, match_renamed
+from cdrctl.archive.merge import Counts, NearRows, Traits, match_renamed, moved_keys
 from cdrctl.archive.twins import assign_family_keys, numbered_key
 from cdrctl.errors import OutputError
 from cdrctl.windows import Window
@@ -148,12 +148,13 @@ class Spool:
         traits: Traits = lambda _line: None,
         read_at: datetime | None = None,
         keep: Callable[[bytes, bytes], bytes] | None = None,
+        near: NearRows = tuple,
     ) -> Merged:
         """Merge the records that came with those of the file, and return how that changed the day.
 
         A record that a complete response no longer has is kept and marked as gone, unless `shrink` is given. A record
         that came back under another key replaces the old one: it is recognized by an equal line, or by start, parties
-        and type.
+        and type. A record that a day around has under the same key leaves this day: its start was corrected.
 
         Args:
             window: The requested window; None for records without a start, which are only added to.
@@ -164,6 +165,7 @@ class Spool:
             traits: Identifies the call of a line.
             read_at: The time of the request.
             keep: From the line in the file and the line that came to the line to store; None to store what came.
+            near: The rows of the days around.
         """
         with on_disk():
             self._assign_keys()
@@ -179,13 +181,12 @@ class Spool:
                     "AND key NOT IN (SELECT key FROM new) AND key NOT IN (SELECT key FROM renamed)",
                     (since, until),
                 )
-            counts = self._counts(read_before)
-            gone = self._count("SELECT count(*) FROM missing")
-            changed = self._change_rows(read_at, shrink=shrink)
-            kept = 0 if shrink else gone
-            different = changed or bool(counts.new or counts.late or counts.changed)
+            left = _drop_moved(self._db, traits, near)
+            counts, gone = self._counts(read_before), self._count("SELECT count(*) FROM missing")
+            different = self._change_rows(read_at, shrink=shrink) or left or any(counts[:3])
             marked = self._count("SELECT count(*) FROM old WHERE gone IS NOT NULL AND key NOT IN (SELECT key FROM new)")
-            return Merged(counts._replace(gone=gone, kept=kept), self._records(), kept, marked, different)
+            counts = counts._replace(gone=gone, kept=0 if shrink else gone)
+            return Merged(counts, self._records(), counts.kept, marked, different)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the day after a merge, ordered by start."""
@@ -299,6 +300,21 @@ class Spool:
             query = "UPDATE old SET gone = ? WHERE gone IS NULL AND key IN (SELECT key FROM missing)"
             marked = self._db.execute(query, (milliseconds(read_at),)).rowcount
         return bool(moved or back or left or marked)
+
+
+def _drop_moved(db: sqlite3.Connection, traits: Traits, near: NearRows) -> bool:
+    """Remove the missing records that a day around has, and return whether there are any."""
+    if db.execute("SELECT key FROM missing LIMIT 1").fetchone() is None:
+        return False
+
+    def line_of(key: bytes) -> bytes | None:
+        found = db.execute("SELECT line FROM old JOIN missing USING (key) WHERE key = ?", (key,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    moved = {*moved_keys(line_of, traits, near)}
+    for table in ("old", "missing"):
+        db.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in moved])  # noqa: S608 - names of ours
+    return bool(moved)
 
 
 @contextmanager

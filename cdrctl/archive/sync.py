@@ -18,7 +18,9 @@ from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after,
 from cdrctl.archive.ledger import KeptCall, SweepState
 from cdrctl.archive.ledgers import AnyLedger, saved
 from cdrctl.archive.merge import Counts
+from cdrctl.archive.moved import has_moved
 from cdrctl.archive.not_offered import is_refusal, was_read
+from cdrctl.archive.outcome import Outcome, log_odd_records
 from cdrctl.archive.planning import (
     available_until,
     day_start_of,
@@ -43,7 +45,6 @@ from cdrctl.errors import (
     SignInError,
     TemporaryError,
 )
-from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 BEYOND = "the provider does not keep it any more"
@@ -56,41 +57,6 @@ FAILURES_IN_A_ROW = 3
 """Consecutive days with a temporary error, after which the other days are left to the next run."""
 
 T = TypeVar("T")
-
-
-class Outcome(Struct):
-    """What a run did for one call of one profile: numbers of records, and the problems by day.
-
-    Args:
-        gone: Records that the provider no longer has, whether kept or removed.
-        failed: Why a day is incomplete, by day.
-        beyond_lookback: Of the late records, those that came later than the lookback.
-        gone_on: How many records of a day are gone at the provider and kept, by day.
-        beyond_on: How many records of a day came later than the lookback, by day.
-        swept: How many settled days were read again.
-        lost: The missing periods that are newly found to be beyond the provider's retention.
-        missing: The days whose file was deleted, which only `fill` reads again.
-        not_offered: Why the provider does not have an optional call; empty if it has.
-        error: The error that ended the run.
-    """
-
-    days: int = 0
-    fetched: int = 0
-    new: int = 0
-    late: int = 0
-    beyond_lookback: int = 0
-    changed: int = 0
-    gone: int = 0
-    duplicate: int = 0
-    pages: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    gone_on: dict[str, int] = field(default_factory=dict)
-    beyond_on: dict[str, int] = field(default_factory=dict)
-    swept: int = 0
-    lost: list[Window] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    not_offered: str = ""
-    error: BaseException | None = None
 
 
 class _Job(Struct):
@@ -108,6 +74,7 @@ class _Job(Struct):
     sweep: timedelta | None = None
     optional: bool = False
     presence: Presence = field(default_factory=Presence)
+    kept: set[str] = field(default_factory=set)
 
     def present(self) -> datetime:
         """Return the present instant, by the provider's clock if it is known to differ from this machine's."""
@@ -189,7 +156,7 @@ def sync(
         _own(job, adopt=adopt)
         _check_files(job)
         _read_days(job, stop)
-    _log_odd_records(source, outcome)
+    log_odd_records(source, outcome)
     return outcome
 
 
@@ -209,23 +176,6 @@ def _check_files(job: _Job) -> None:
     job.presence = check_files(job.archive, job.ledger, names, oldest, at, source.log, only_holes=job.only_holes)
     job.outcome.missing = job.presence.missing
     job.outcome.failed |= job.presence.faults
-
-
-def _log_odd_records(source: Source, outcome: Outcome) -> None:
-    """Log which days have records that are gone at the provider, and which got records later than the lookback."""
-    if outcome.gone_on:
-        count, named = sum(outcome.gone_on.values()), ", ".join(outcome.gone_on)
-        source.log(
-            "warning",
-            f"no longer at the provider, and kept in the archive: {number_of_records(count)} of {named}; "
-            "--allow-shrink removes such records",
-        )
-    if outcome.beyond_on:
-        source.log(
-            "warning",
-            f"came later than the lookback: {number_of_records(outcome.beyond_lookback)} of "
-            f"{', '.join(outcome.beyond_on)}; cdrctl coverage --lateness suggests a longer --lookback",
-        )
 
 
 def _read_days(job: _Job, stop: Callable[[], bool]) -> None:
@@ -265,9 +215,25 @@ def _read_days(job: _Job, stop: Callable[[], bool]) -> None:
     if not recorded:
         _record_plan(job, plan)
     if not left:
+        _read_moved(job, plan)
         _record_sweep(job, plan)
     if last is not None and not outcome.days:
         outcome.error = last
+
+
+def _read_moved(job: _Job, plan: _Plan) -> None:
+    """Read the days again that keep a record as gone which a later day of this run has: its start was corrected."""
+    outcome = job.outcome
+    for day in [one for one in plan.days if one.name in job.kept and has_moved(job.archive, job.source, one.name)]:
+        answer = _attempt(partial(_fetch, job, day))
+        if isinstance(answer, CdrctlError):
+            continue
+        before = replace(outcome)
+        outcome.gone -= outcome.gone_on.pop(day.name, 0)
+        outcome.failed.pop(day.name, None)
+        _attempt(partial(_store, job, day, *answer, plan))
+        outcome.days, outcome.fetched, outcome.pages = before.days, before.fetched, before.pages
+        outcome.duplicate, outcome.swept = before.duplicate, before.swept
 
 
 def _attempt(step: Callable[[], T]) -> T | CdrctlError:
@@ -435,6 +401,8 @@ def _store(job: _Job, day: Day, came: Fetched, there: Existing, plan: _Plan) -> 
     outcome.beyond_lookback += result.beyond_lookback
     if result.beyond_lookback:
         outcome.beyond_on[day.name] = result.beyond_lookback
+    if counts.kept:
+        job.kept.add(day.name)
     if result.gone:
         outcome.gone_on[day.name] = result.gone
     if result.error:

@@ -100,9 +100,14 @@ def _share(keys: set[str], columns: Sequence[Column]) -> float:
 
 
 def _is_native(record: Record, columns: Sequence[Column]) -> bool:
-    """Return whether a record has the column names, and times in the form in which cdrctl writes them."""
-    names = {column.name for column in columns}
-    if len(names & record.keys()) < len({column.key for column in columns} & record.keys()):
-        return False
-    times = [record.get(column.name) for column in columns if column.kind == "time"]
-    return all(isinstance(one, str) and _CANONICAL.fullmatch(one) for one in times if one)
+    """Return whether a record has the column names or, if its fields are named alike, times as cdrctl writes them.
+
+    One such time is enough: cdrctl writes a time that it cannot read as it came.
+    """
+    named, keyed = (
+        len(names & record.keys()) for names in ({one.name for one in columns}, {one.key for one in columns})
+    )
+    if named != keyed:
+        return named > keyed
+    times = [time for column in columns if column.kind == "time" if (time := record.get(column.name))]
+    return not times or any(isinstance(one, str) and _CANONICAL.fullmatch(one) for one in times)

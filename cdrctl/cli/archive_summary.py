@@ -12,7 +12,7 @@ from cdrctl.errors import IncompleteError, urgency
 from cdrctl.units.job import COUNTS
 
 if TYPE_CHECKING:
-    from cdrctl.archive.sync import Outcome
+    from cdrctl.archive.outcome import Outcome
     from cdrctl.cli.archive_jobs import Job
 
 MOST_LINES = 20

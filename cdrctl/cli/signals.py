@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
@@ -92,3 +95,43 @@ def ignore() -> None:
     notice()
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def ended_within(
+    seconds: float, clean: Callable[[], None], leave: Callable[[int], object] = os._exit
+) -> Iterator[None]:
+    """End the program this long after a signal, if a library is still at work that heeds none.
+
+    Python calls its own handlers only between its instructions, and one function of DuckDB may take hours.
+
+    Args:
+        seconds: How long after the signal.
+        clean: Removes what the program would have removed.
+        leave: Ends the program with an exit code.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield  # Windows writes the numbers of signals to sockets only
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if os.read(reading, 1)[0] in _ENDING and not over.wait(seconds):
+                clean()
+                leave(INTERRUPTED)
+
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        os.write(writing, b"\0")
+        watcher.join()
+        os.close(reading)
+        os.close(writing)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -21,6 +24,7 @@ from cdrctl.cli.options import SHARED, Argument, option
 from cdrctl.cli.output_options import check_place, data, local_zone, prepare_messages, render_options
 from cdrctl.cli.request import read_format, read_header, read_times
 from cdrctl.cli.run import Session
+from cdrctl.cli.signals import ended_within
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.request import ExportRequest, Output, TypedWindow
 from cdrctl.export.rows import Tally
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
     from cdrctl.archive.views import Scan
 
     Pages = Iterator[list[list[Any]]]
+
+PATIENCE = 3.0
+"""Seconds that a statement may go on after a signal: some functions of DuckDB run for hours and heed none."""
 
 _FROM = option(
     "--from", name="source", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True
@@ -111,7 +118,10 @@ def sql(opened: Session, *, statement: str | None, source: str, **given: Any) ->
         if query is None:
             _write(opened, request, _listing(), tally, started)
             return
-        with open_database(CallScan(scan, marks_of_archived(opened)), zone, query) as database:
+        with (
+            open_database(CallScan(scan, marks_of_archived(opened)), zone, query) as database,
+            ended_within(PATIENCE, partial(_abandon, opened, database.folder)),
+        ):
             _write(opened, request, database.result(query), tally, started)
         _note_holes(opened, scan)
         tally.gaps += [Gap(text, f"cdrctl verify --into {shlex.quote(source)} checks all files") for text in scan.gaps]
@@ -119,6 +129,12 @@ def sql(opened: Session, *, statement: str | None, source: str, **given: Any) ->
 
 
 COMMANDS = {"sql": sql}
+
+
+def _abandon(opened: Session, folder: Path) -> None:
+    """Remove the temporary files of a statement that heeds no signal, and log that it is interrupted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    opened.reporter.log("warning", "interrupted; the output is not complete: run the command again")
 
 
 def _request(opened: Session, given: dict[str, Any]) -> ExportRequest:

@@ -406,6 +406,8 @@ def _unknown_of(batch: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan])
 
     def unknown(at: int) -> Record | None:
         came = {key: column[at] for key, column in unnamed if column[at] is not ABSENT}
-        return {name: came[key] for key, name in plan_of((*named, *came)).unknown} if came else None
+        unknown_names = plan_of((*named, *came)).unknown if came else ()
+        # A schema without some columns, as that of legs, does not know them either
+        return {name: came[key] for key, name in unknown_names if key in came} or None
 
     return [unknown(at) for at in range(len(batch))]

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.run_report import Problem
-from cdrctl.archive.sync import Outcome
 from cdrctl.errors import CdrctlError
 from cdrctl.threads import none_left, was_refused
 from cdrctl.windows import rfc3339

@@ -21,8 +21,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdrctl import __version__
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.run_report import Problem
-from cdrctl.archive.sync import Outcome
 from cdrctl.errors import (
     ConfigurationError,
     LockedError,

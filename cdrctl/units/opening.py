@@ -11,6 +11,7 @@ from cdrctl.archive.ledger import lock
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.opening import make_folder
 from cdrctl.archive.options import call_options_of, calls_of
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.settings import NAME, Settings, read_settings
 from cdrctl.archive.store import (
     FIRST_LAYOUT,
@@ -21,7 +22,6 @@ from cdrctl.archive.store import (
     open_or_create,
     writing_archive,
 )
-from cdrctl.archive.sync import Outcome
 from cdrctl.connecting import SANDBOX
 from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
 from cdrctl.fetchers import Provider

@@ -17,9 +17,9 @@ from cdrctl.archive.ledgers import AnyLedger, call_lock
 from cdrctl.archive.not_offered import is_offered, store_not_offered, store_offered
 from cdrctl.archive.opening import forget_folder
 from cdrctl.archive.options import CallOptions, wants_details
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.retain import first_day_kept, retire
 from cdrctl.archive.store import Archive
-from cdrctl.archive.sync import Outcome
 from cdrctl.connecting import SANDBOX, Connected, Surroundings
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.fetching import OpenCall, fetch_window

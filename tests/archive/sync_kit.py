@@ -14,9 +14,10 @@ import pytest
 from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.ledgers import AnyLedger, open_ledger
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, open_or_create
-from cdrctl.archive.sync import Outcome, sync
+from cdrctl.archive.sync import sync
 from cdrctl.errors import (
     CdrctlError,
 )

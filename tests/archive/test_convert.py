@@ -21,6 +21,7 @@ from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import FROM_LINE
 from cdrctl.archive.ledger import lock
 from cdrctl.archive.ledgers import call_lock, open_ledger
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import (
     CONVERSION,
@@ -32,7 +33,6 @@ from cdrctl.archive.store import (
     open_archive,
     open_or_create,
 )
-from cdrctl.archive.sync import Outcome
 from cdrctl.archive.verify import differences
 from cdrctl.errors import LockedError, OutputError, UsageError
 from cdrctl.records.events import Gap

@@ -18,8 +18,9 @@ from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.ledgers import open_ledger
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, UNKNOWN, open_or_create
-from cdrctl.archive.sync import Outcome, sync
+from cdrctl.archive.sync import sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers import Call, Timing

@@ -95,6 +95,18 @@ def test_parts_by_templates_are_the_plain_ones(name: str, seed: int, monkeypatch
 
 @pytest.mark.slow
 @for_each("name", PROVIDER_NAMES)
+def test_fields_that_no_column_has_change_nothing(name: str) -> None:
+    """A provider adds fields at any time; a batch of lines then has columns that the schema of legs does not know."""
+    fast, plain = schemas(name)
+    context, decoder, records = CONTEXT.get(name, {}), decoder_of(name), records_of(name, 24)[:40]
+    more = [{**record, "quantum": at} if at % 3 else record for at, record in enumerate(records)]
+    for _ in range(2):  # the first time fits the decoder to these fields
+        decoded = decoder.decode(lines_of(more), lambda: more)
+        assert isinstance(decoded, LegBatch)
+        assert parts_of_legs(fast.rows(Page(decoded, context))) == parts_of_legs(plain.rows(Page(records, context)))
+
+
+@for_each("name", PROVIDER_NAMES)
 def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new column that the plain mapping looks at would make it needed for each leg."""
     mapped: list[int] = []

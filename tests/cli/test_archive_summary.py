@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.sync import Outcome
+from cdrctl.archive.outcome import Outcome
 from cdrctl.cli import archive_summary
 from cdrctl.cli.archive_jobs import Job
 from cdrctl.cli.export import Part

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 import cdrctl
 from cdrctl.archive import CallDone, SyncJob, SyncResult
+from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.run_report import Problem
-from cdrctl.archive.sync import Outcome
 from cdrctl.cli.archive_dask import keep_result
 from cdrctl.cli.archive_jobs import Job
 from cdrctl.cli.export import Part

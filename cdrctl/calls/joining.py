@@ -14,8 +14,8 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import NamedTuple
 
-from cdrctl.calls.held import FIRST, HeldLegs
-from cdrctl.calls.legs import PLAIN, TEMPLATES, UNDATED, Leg, joining_of_parts, parts_of_leg, parts_of_legs
+from cdrctl.calls.held import HeldLegs
+from cdrctl.calls.legs import PLAIN, TEMPLATES, UNDATED, Leg, joining_of_parts, parts_of_legs
 from cdrctl.records.parts import Part
 
 REACH = timedelta(hours=6)
@@ -53,18 +53,18 @@ class _Open:
     Attributes:
         start: When its first leg began.
         until: Until when a leg may join it.
-        lasts: The places of its last legs; before each are others. There are several if calls were merged.
-        count: How many legs it has.
+        legs: The numbers of its legs.
+        tokens: The ids by which legs found it, or may find it.
         into: The call that it was merged into.
     """
 
-    __slots__ = ("count", "into", "lasts", "start", "until")
+    __slots__ = ("into", "legs", "start", "tokens", "until")
 
-    def __init__(self, start: int, until: int) -> None:
+    def __init__(self, start: int, until: int, tokens: list[str]) -> None:
         self.start = start
         self.until = until
-        self.lasts: tuple[int, ...] = (FIRST,)
-        self.count = 0
+        self.legs: list[int] = []
+        self.tokens = tokens
         self.into: _Open | None = None
 
 
@@ -99,7 +99,7 @@ class _Join:
         self._open: dict[_Open, None] = {}
         self._ends: dict[int, list[_Open]] = {}
         self._round = max(1, reach // _ROUNDS)
-        self._closed: list[tuple[int, int, _Open | int]] = []  # or the place of a leg that is a call of its own
+        self._closed: list[tuple[int, int, _Open | int]] = []  # or the number of a leg that is a call of its own
         self._shared: set[str] = set()
         self._serial = 0
 
@@ -131,16 +131,16 @@ class _Join:
                     continue
             call, fresh = self._found(tokens, now)
             if call is None:
-                call = _Open(start, until)
+                call = _Open(start, until, fresh)
                 open_calls[call] = None
                 ends.setdefault(until // length, []).append(call)
-            elif until > call.until:
-                call.until = until
-            call.lasts = (hold(leg, call.lasts[0]), *call.lasts[1:])
-            call.count += 1
+            else:
+                call.tokens += fresh
+                call.until = max(call.until, until)
+            call.legs.append(hold(leg))
             for token in fresh:
                 by_token[token] = call
-            if call.count > most:
+            if len(call.legs) > most:
                 self._split(call)
                 yield from self._ready(None)
         self._close_until(None)
@@ -164,10 +164,10 @@ class _Join:
 
     def _merge(self, one: _Open, other: _Open) -> _Open:
         """Merge the smaller of two calls into the larger, and return that."""
-        small, large = (one, other) if one.count < other.count else (other, one)
+        small, large = (one, other) if len(one.legs) < len(other.legs) else (other, one)
         small.into = large
-        large.lasts += small.lasts
-        large.count += small.count
+        large.legs += small.legs
+        large.tokens += small.tokens
         large.until = max(large.until, small.until)
         large.start = min(large.start, small.start)
         del self._open[small]
@@ -188,27 +188,22 @@ class _Join:
 
     def _joined(self, closed: _Open | int) -> JoinedCall:
         """Return a closed call, and forget its ids."""
+        take, shared = self._held.take, self._shared
         if isinstance(closed, int):
-            return JoinedCall([self._held.take_one(closed)], SHARED_ID)
-        legs, shared, why = self._held.take(closed.lasts), self._shared, ""
-        by_token, merged = self._by_token, len(closed.lasts) > 1
-        for leg in legs:
-            _, number, values = leg
-            tokens = (joining_of_parts(values) if number == PLAIN else TEMPLATES[number].joining(values))[1]
-            if merged:
-                self._forget(tokens, closed)
-            else:
-                for token in tokens:
-                    if token in by_token and by_token[token] is closed:
-                        del by_token[token]
-            if shared and not shared.isdisjoint(tokens):
-                why = SHARED_ID
-        return JoinedCall(legs, why)
+            return JoinedCall([take(closed)], SHARED_ID)
+        numbers = closed.legs
+        if len(numbers) > 1:
+            numbers.sort()
+        legs = [take(number) for number in numbers]
+        self._forget(closed)
+        if shared and not all(shared.isdisjoint(_joining_of_leg(leg)[1]) for leg in legs):
+            return JoinedCall(legs, SHARED_ID)
+        return JoinedCall(legs)
 
-    def _forget(self, tokens: Iterable[str], call: _Open) -> None:
+    def _forget(self, call: _Open) -> None:
         """Forget the ids of a call, unless another has them now."""
         by_token = self._by_token
-        for token in tokens:
+        for token in call.tokens:
             other = by_token.get(token)
             while other is not None and other.into is not None:
                 other = other.into
@@ -219,15 +214,16 @@ class _Join:
         """End a call whose legs cannot all be of one call: each leg is a call of its own, and is marked."""
         del self._open[call]
         counts: dict[str, int] = {}
-        legs: list[tuple[int, int]] = []
-        for place, leg in self._held.places(call.lasts):
-            legs.append((place, 0 if leg[0] == UNDATED else leg[0]))
-            for token in joining_of_parts(parts_of_leg(leg))[1]:
+        starts: list[int] = []
+        for number in sorted(call.legs):
+            leg = self._held.look(number)
+            starts.append(0 if leg[0] == UNDATED else leg[0])
+            for token in _joining_of_leg(leg)[1]:
                 counts[token] = counts.get(token, 0) + 1
-        self._forget(counts, call)
+        self._forget(call)
         self._shared |= {token for token, count in counts.items() if count > self._most // 100}
-        for place, start in sorted(legs):
-            self._finish(start, place)
+        for number, start in zip(sorted(call.legs), starts, strict=True):
+            self._finish(start, number)
 
     def _finish(self, start: int, call: _Open | int) -> None:
         self._serial += 1
@@ -251,6 +247,12 @@ class _Join:
         ready, self._closed = self._closed[:count], self._closed[count:]
         for _, _, call in ready:
             yield self._joined(call)
+
+
+def _joining_of_leg(leg: Leg) -> tuple[int, tuple[str, ...]]:
+    """Return the last known instant of a leg, and the ids by which it joins others."""
+    _, number, values = leg
+    return joining_of_parts(values) if number == PLAIN else TEMPLATES[number].joining(values)
 
 
 _place = itemgetter(0, 1)

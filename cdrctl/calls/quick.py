@@ -7,6 +7,7 @@ chain goes on. A call for which there is none is folded plainly.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -184,5 +185,10 @@ def _compiled(trace: Trace, row: str, legs: int, after: int) -> Callable[..., An
     return run
 
 
-_NAMES: dict[str, Any] = {"MINUTES": MINUTES, "RESTS": RESTS, "text": instant_text, "exact_sum": exact_sum}
+_NAMES: dict[str, Any] = {
+    "MINUTES": MINUTES,
+    "RESTS": RESTS,
+    "text": instant_text,
+    "exact_sum": functools.lru_cache(1024)(exact_sum),  # few costs differ
+}
 """What the code of a trace uses."""

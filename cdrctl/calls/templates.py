@@ -26,6 +26,9 @@ Plain = Callable[[dict[str, Value]], list[tuple[Any, ...]]]
 _MOST = 8192
 """Templates of one provider."""
 
+_MOST_LOOKS = 10_000
+"""Values whose look is remembered."""
+
 _USES = 4
 """Legs that are mapped plainly before a template is made for those like them."""
 
@@ -64,6 +67,7 @@ class Templates:
         self._numbers_by_varying: dict[Any, int] = {}
         self._constants: list[Value | object] = []
         self._uses: dict[_Key, int] = {}
+        self._looks = [_Looks(look) for _, look, _ in shape.looks]
 
     def legs(
         self, columns: Mapping[str, Sequence[Value]], plainly: Callable[[int], list[tuple[Any, ...]]]
@@ -78,7 +82,7 @@ class Templates:
         shape = self._shape
         free = [_extracted(shape, name, columns[name]) for name in shape.free]
         texts_of = {**columns, **dict(zip(shape.free, free, strict=True))}
-        usual, marks = _marks(shape, columns, texts_of)
+        usual, marks = self._marks(columns, texts_of)
         kinds = [_hashable(columns[name]) for name in shape.kinds]
         lengths = [columns[name] for name in shape.lengths]
         given = [*free, *(columns[name] for name in shape.times), *lengths]
@@ -119,6 +123,21 @@ class Templates:
                 self._numbers_by_varying.clear()
             found.append([column] * length if isinstance(column, bool) else column)
         return found or [[None] * length]
+
+    def _marks(
+        self, columns: Mapping[str, Sequence[Value]], texts_of: Mapping[str, Sequence[Value]]
+    ) -> tuple[Sequence[bool], list[Sequence[Value]]]:
+        """Return whether each leg is usual, and further columns that tell legs apart."""
+        shape = self._shape
+        found: list[Sequence[Value]] = [
+            list(map(looks.__getitem__, texts_of[name]))
+            for (name, _, _), looks in zip(shape.looks, self._looks, strict=True)
+        ]
+        for one, other in shape.same:
+            found.append([a == b and a not in (None, "") for a, b in zip(texts_of[one], texts_of[other], strict=True)])
+        found += [[None if value is None else value != 0 for value in columns[name]] for name in shape.lengths]
+        usual = list(map(shape.usual, *(texts_of[name] for name in shape.examined)))
+        return usual, found
 
     def _number(
         self,
@@ -171,6 +190,20 @@ class Templates:
         return _template(self._plain(values), shape, tokens)
 
 
+class _Looks(dict[Value, Value]):
+    """The look of each value that came: numbers come often."""
+
+    def __init__(self, look: Callable[[Value], Value]) -> None:
+        super().__init__()
+        self._look = look
+
+    def __missing__(self, value: Value) -> Value:
+        if len(self) >= _MOST_LOOKS:
+            self.clear()
+        found = self[value] = self._look(value)
+        return found
+
+
 def _presence(column: Sequence[Value]) -> Sequence[Value] | bool:
     """Return whether each value of a column is there, and neither empty nor 0; one answer if it is the same for all."""
     return True if all(column) else [*map(bool, column)] if any(column) else False
@@ -187,18 +220,6 @@ def _hashable(column: Sequence[Value]) -> Sequence[Value]:
     if {list, dict}.isdisjoint(map(type, column)):
         return column
     return [marshal.dumps(one) if isinstance(one, list | dict) else one for one in column]
-
-
-def _marks(
-    shape: Shape, columns: Mapping[str, Sequence[Value]], texts_of: Mapping[str, Sequence[Value]]
-) -> tuple[Sequence[bool], list[Sequence[Value]]]:
-    """Return whether each leg is usual, and further columns that tell legs apart."""
-    found: list[Sequence[Value]] = [list(map(look, texts_of[name])) for name, look, _ in shape.looks]
-    for one, other in shape.same:
-        found.append([a == b and a not in (None, "") for a, b in zip(texts_of[one], texts_of[other], strict=True)])
-    found += [[None if value is None else value != 0 for value in columns[name]] for name in shape.lengths]
-    usual = list(map(shape.usual, *(texts_of[name] for name in shape.examined)))
-    return usual, found
 
 
 def _tokens(shape: Shape, texts_of: Mapping[str, Sequence[Value]], at: int) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cdrctl.calls import templates
 from cdrctl.calls.legs import parts_of_legs
 from cdrctl.calls.lines import LegBatch, LegDecoder
 from cdrctl.calls.mapping import leg_schema
@@ -138,3 +139,18 @@ def test_columns_that_no_shape_names_decide_nothing(name: str) -> None:
                 changed = [{**record, column.key: value} for record in records]
                 found = parts_of_legs(plain.rows(Page(changed, CONTEXT.get(name, {}))))
                 assert found == right, column.name
+
+
+def test_looks_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "_MOST_LOOKS", 3)
+    asked: list[Any] = []
+
+    def look(value: Any) -> bool:
+        asked.append(value)
+        return value is None
+
+    looks = templates._Looks(look)
+    for value in ("a", "a", None, "b", "b", "c", "a"):
+        assert looks[value] is (value is None)
+        assert len(looks) <= 3
+    assert asked == ["a", None, "b", "c", "a"]

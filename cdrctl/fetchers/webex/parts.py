@@ -107,7 +107,7 @@ def _transfer(leg: Values) -> str:
 
 def _ids(column: Sequence[Value]) -> Sequence[Value]:
     """Return a column of ids as `_id` has them."""
-    joined = "".join(one for one in column if one)
+    joined = "".join(filter(None, column))
     if joined == joined.casefold() and joined.isascii() and not any(map(joined.__contains__, " \t\r\n")):
         return column if _NOTHING.isdisjoint(column) else ["" if one in _NOTHING else one for one in column]
     return list(map(_id, column))

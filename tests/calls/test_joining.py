@@ -125,6 +125,23 @@ def test_memory_is_that_of_the_calls_that_are_open() -> None:
     assert open_at_once < 400
 
 
+def test_merged_calls_leave_no_ids_behind_and_have_their_legs_in_order() -> None:
+    legs = [part("a", 0), part("b", 1), part("c", 2, "b"), part("d", 3, "a"), part("e", 4, "a", "b")]
+    with closing(HeldLegs()) as held:
+        run = joining._Join(HOUR, held)
+        (call,) = run.run(plain_leg([one]) for one in legs)
+        assert not run._by_token
+    assert [leg[0] for leg in call.legs] == [0, 1, 2, 3, 4]
+
+
+def test_a_call_that_ends_keeps_the_ids_of_a_later_one() -> None:
+    legs = [
+        *(part("long", 0, end=30 * HOUR), part("a", 1, names=("s",)), part("b", 20 * HOUR, names=("s",))),
+        *(part("late", 25 * HOUR), part("c", 25 * HOUR + MINUTE, "s"), part("d", 40 * HOUR)),
+    ]
+    assert groups(calls_of(legs)) == {frozenset({one}) for one in ("long", "a", "late", "d")} | {frozenset("bc")}
+
+
 def test_a_leg_with_a_shared_id_alone_is_never_open_and_does_not_wait_for_long() -> None:
     first = part("first", 0, end=100 * HOUR)
     many = (part(f"n{at}", at, names=("same",))._replace(names=("same",)) for at in range(2000))
@@ -140,7 +157,7 @@ def test_a_leg_with_a_shared_id_alone_is_never_open_and_does_not_wait_for_long()
     assert sum(call.why == joining.SHARED_ID for call in calls) == 2000
 
 
-@given(st.lists(st.integers(0, 40_000), max_size=100), st.randoms())
+@given(st.lists(st.integers(0, 4000), min_size=3 * BLOCK, max_size=80), st.randoms())
 @examples(50)
 def test_held_legs_come_back_and_leave_no_room_behind(sizes: list[int], random: Random) -> None:
     legs = [(at, -1, [("x" * size, None, ("a",))]) for at, size in enumerate(sizes)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -116,9 +117,10 @@ class Fetched(Struct, frozen=True):
 
 def header_of(archive: Archive, call: Call) -> bytes:
     """Return the CSV header of a call's files, with its line end; empty for JSON Lines."""
+    if not archive.form.startswith("csv"):
+        return b""
     schema = native(call.columns, None, lambda _text: None, call.expected)
-    names = [column.name for column in schema.columns or ()]
-    return csv_line(names) if archive.form.startswith("csv") else b""
+    return csv_line([column.name for column in schema.columns or ()])
 
 
 def known_details(archive: Archive, source: Source, old: DayFile | None) -> KnownDetails | None:
@@ -305,11 +307,17 @@ def _entries_of(job: _Fetching, erased: ErasedFilter, log: Log, sent: Sent | Non
     Plain records are added to `sent`. What does not fit a column goes to `log`.
     """
     call, archive, present = job.source.call, job.archive, job.present
-    schema = native(call.columns, None, lambda text: log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
-    lines_of = csv_lines if in_csv else json_lines(schema)
+
+    @functools.cache
+    def conversion() -> tuple[Schema, Callable[[Sequence[Row]], Sequence[bytes]]]:
+        schema = native(call.columns, None, lambda text: log("warning", text), call.expected)
+        return schema, csv_lines if in_csv else json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
+        if not len(page.records):  # as in most nights of a quiet customer
+            return []
+        schema, lines_of = conversion()
         if sent is not None and sent.plain:
             add_plain(sent, page)
         starts = starts_of(page, call, latest_start(present))

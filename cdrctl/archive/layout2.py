@@ -27,6 +27,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, cast
 
+import msgspec
+
 from cdrctl.archive.dayfile import Contents, DayFile, NewDay, Part, RecoveredFile, Row, file_in_memory
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.lateness import lateness_of, plain_lateness
@@ -493,4 +495,4 @@ def _write_sidecar(path: Path, files: Mapping[str, Contents]) -> None:
         }
         for sha256, one in files.items()
     }
-    replace_file(path.parent / READINGS, json.dumps({"files": plain}, indent=1).encode() + b"\n")
+    replace_file(path.parent / READINGS, msgspec.json.format(json_of({"files": plain}), indent=1) + b"\n")

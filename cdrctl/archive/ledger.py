@@ -12,9 +12,9 @@ import errno
 import shutil
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -231,8 +231,18 @@ class Ledger:
                 query = f"DELETE FROM {table} WHERE profile = ? AND call = ?"  # noqa: S608 - a text of ours
                 db.execute(query, (profile, call))
 
-    def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
-        """Return all readings of a call by day, oldest first."""
+    def final_days(
+        self, _profile: str, _call: str, _lookback: timedelta, _latest: datetime, _complete: Callable[[str], bool]
+    ) -> frozenset[str]:
+        """Return none: the readings of all days are parsed."""
+        return frozenset()
+
+    def sizes(self, _profile: str, _call: str) -> dict[str, int]:
+        """Return none: the entries of all files are parsed."""
+        return {}
+
+    def readings(self, profile: str, call: str, without: Collection[str] = ()) -> dict[str, list[Reading]]:
+        """Return the readings of a call by day, oldest first, without those of some days."""
         rows = self._rows(
             "SELECT day, since, until, state, read_at, records, error FROM intervals "
             "WHERE profile = ? AND call = ? ORDER BY day, since",
@@ -241,17 +251,21 @@ class Ledger:
         result: dict[str, list[Reading]] = {}
         with self._parsing():
             for day, since, until, state, read_at, records, error in rows:
+                if day in without:
+                    continue
                 plain = {"since": since, "until": until, "state": state, "read_at": read_at, "records": records}
                 result.setdefault(_text(day), []).append(reading_of({**plain, "error": error}))
         return result
 
-    def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
-        """Return the entries of all files, or of those of one call."""
+    def files(
+        self, profile: str | None = None, call: str | None = None, without: Collection[str] = ()
+    ) -> list[FileEntry]:
+        """Return the entries of all files, or of those of one call without those of some days."""
         one = "" if profile is None or call is None else "WHERE profile = ? AND call = ? "
         query = f"SELECT profile, call, day, path, sha256, records, bytes FROM files {one}ORDER BY profile, call, day"  # noqa: S608
         rows = self._rows(query, (profile, call) if profile is not None and call is not None else ())
         with self._parsing():
-            return [_file_entry(row) for row in rows]
+            return [found for row in rows if (found := _file_entry(row)).day not in without]
 
     def lateness(self, _profile: str, _call: str) -> dict[str, Lateness]:
         """Return nothing: this ledger has no place for it."""

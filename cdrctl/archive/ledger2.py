@@ -9,13 +9,12 @@ files beside the records.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
-from cdrctl.archive.ledger_days import CallLedger, day_key, file_entry, parse_ledger, read_day, text_of
+from cdrctl.archive.ledger_days import CallLedger, file_entry, ledger_json, parse_ledger, text_of
 from cdrctl.archive.ledger_merge import Unsaved, merged
 from cdrctl.archive.opening import etag_of, make_folder, names_in, pause, read_file, see_again
 from cdrctl.archive.places import StoredPath
@@ -153,24 +152,39 @@ class JsonLedger:
         """Return the entry of a call, or None if the archive does not keep it."""
         with self._querying:
             found = self._call(profile, call)
-            return (
-                None if found.begins is None else KeptCall(profile, call, found.provider, found.begins, found.retired)
-            )
+        begins = found.begins
+        return None if begins is None else KeptCall(profile, call, found.provider, begins, found.retired)
 
-    def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
-        """Return all readings of a call by day, oldest first."""
+    def readings(self, profile: str, call: str, without: Collection[str] = ()) -> dict[str, list[Reading]]:
+        """Return the readings of a call by day, oldest first, without those of some days."""
         with self._querying:
-            found = self._call(profile, call).readings
-            return {day: list(found[day]) for day in sorted(found) if found[day]}
+            found = self._call(profile, call)
+            days = [day for day in found.days() if day not in without]
+            return {day: list(told) for day in days if (told := found.day_readings(day))}
 
-    def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
-        """Return the entries of all files, or of those of one call."""
+    def files(
+        self, profile: str | None = None, call: str | None = None, without: Collection[str] = ()
+    ) -> list[FileEntry]:
+        """Return the entries of all files, or of those of one call without those of some days."""
         names = self.names() if profile is None or call is None else [(profile, call)]
         found: list[FileEntry] = []
         for one in with_ledgers(self.archive, names):
             with self._querying:
-                found += [entry for _, entry in sorted(self._call(*one).files.items())]
+                ledger = self._call(*one)
+                found += [file for day in ledger.days() if day not in without and (file := ledger.day_file(day))]
         return found
+
+    def final_days(
+        self, profile: str, call: str, lookback: timedelta, latest: datetime, complete: Callable[[str], bool]
+    ) -> frozenset[str]:
+        """Return days of a call that are final, as `CallLedger.final_days` does: most of them, not always all."""
+        with self._querying:
+            return self._call(profile, call).final_days(lookback, latest, complete)
+
+    def sizes(self, profile: str, call: str) -> dict[str, int]:
+        """Return the sizes of the files of a call in bytes, by day, as `CallLedger.sizes` does: of most, not of all."""
+        with self._querying:
+            return self._call(profile, call).sizes()
 
     def keep(self, kept: KeptCall) -> None:
         """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""
@@ -218,11 +232,7 @@ class JsonLedger:
         with self._querying:
             found = self._call(profile, call)
             self._note(profile, call, found, day)
-            found.readings[day] = sorted(readings, key=lambda one: one.window.since)
-            if entry is not None:
-                found.files[day] = entry
-            if lateness is not None:
-                found.lateness[day] = lateness
+            found.set_day(day, sorted(readings, key=lambda one: one.window.since), entry, lateness)
             self._save(profile, call, found)
 
     def plan(self, profile: str, call: str, days: Mapping[str, Sequence[Reading]]) -> None:
@@ -234,7 +244,7 @@ class JsonLedger:
             found = self._call(profile, call)
             for day, readings in days.items():
                 self._note(profile, call, found, day)
-                found.readings[day] = sorted(readings, key=lambda one: one.window.since)
+                found.set_day(day, sorted(readings, key=lambda one: one.window.since))
             if days and (profile, call) not in self._unsaved:
                 self._planned.add((profile, call))
 
@@ -342,16 +352,11 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
         result = CallLedger(text_of(plain.provider), begins)
         result.retired = _first_day_left(archive, profile, call, plain.retired)
         result.sweeps = _sweep_state(plain.sweeps)
-        for day, text in plain.days.items():
-            if is_retired(day, result.retired):
-                continue
-            readings, entry, late = read_day(archive, (profile, call, day), text)
-            result.readings[day] = readings
-            if entry is not None:
-                result.files[day] = entry
-            if late is not None:
-                result.lateness[day] = late
-            result.written[day] = text, readings, entry, late
+        if result.retired is not None:
+            for days in (plain.days, plain.odd_days):
+                for day in [one for one in days if is_retired(one, result.retired)]:
+                    days.pop(day)
+        result.add_days(archive, (profile, call), plain)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -379,9 +384,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         **({} if ledger.retired is None else {"retired": ledger.retired.isoformat()}),
         **_plain_sweeps(ledger.sweeps),
     }
-    names = sorted({*ledger.readings, *ledger.files})
-    days = b",".join([day_key(day) + ledger.day_text(day) for day in names])
-    content = json.dumps(head, separators=(",", ":")).encode()[:-1] + b',"days":{' + days + b"}}\n"
+    content = ledger_json({**head, "days": ledger.plain_days()}) + b"\n"
     try:
         make_folder(path.parent)
         remove_temporary_files(path.parent, f"{call}.")  # other calls have their locks and files in this folder, too
@@ -421,7 +424,8 @@ def ledger_from_files(archive: Archive, profile: str, call: str, *, with_deleted
                 odd += [path] if day != UNKNOWN else []
                 continue
             result.readings[day] = told.readings
-            result.lateness |= {} if told.lateness is None else {day: told.lateness}
+            if told.lateness is not None:
+                result.lateness[day] = told.lateness
             size = path.stat().st_size
             result.files[day] = file_entry(
                 archive, (profile, call, day), told.sha256, told.records, size, etag_of(path)

@@ -1,71 +1,79 @@
 """The days in the ledger of a call, as JSON: a year of days is read and written whenever the call is synced.
 
-Most days are the same in every run, so a day that was not changed is written as it was read, and the instants that
-many days and calls share are parsed once.
+Most days have one successful reading of the whole day. Such a day stays as it was read until somebody asks for it, and
+is written from there, so that a night costs little for each day of the past.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from cdrctl.archive.index import LARGEST, aware, plain_reading, reading_of
-from cdrctl.archive.intervals import Reading
+from cdrctl.archive.index import LARGEST, aware, reading_of
+from cdrctl.archive.intervals import Reading, whole_day
 from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
 from cdrctl.archive.ledger import FileEntry, SweepState
 from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
 from cdrctl.fetchers import CENTURY
-from cdrctl.windows import Window
-
-_TIGHT = (",", ":")
-"""The separators of JSON without spaces."""
+from cdrctl.windows import Window, rfc3339
 
 WINDOWS_REMEMBERED = 4096
 """How many windows stay parsed: those of some years of days, which the calls have in common."""
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST - 1)]
 
-class _PlainReading(msgspec.Struct):
+
+class _PlainReading(msgspec.Struct, omit_defaults=True):
     since: str
     until: str
     state: Literal["planned", "done", "failed"]
     read_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
-    records: int
+    records: _Count
     error: str
     options: str = ""
     mixed: bool = False
 
 
-class _PlainFile(msgspec.Struct):
+class _PlainFile(msgspec.Struct, omit_defaults=True):
     sha256: str
-    records: int
-    bytes: int
+    records: _Count
+    bytes: _Count
     etag: str = ""
 
 
-class _PlainDay(msgspec.Struct):
+class _PlainLateness(msgspec.Struct, omit_defaults=True):
+    swept: bool = False
+    beyond: _Count = 0
+    seen: dict[str, _Count] = {}
+
+
+class PlainDay(msgspec.Struct, omit_defaults=True):
+    """A day as it is in the JSON of a ledger."""
+
     readings: list[_PlainReading]
     file: _PlainFile | None = None
-    lateness: Any = None
+    lateness: _PlainLateness | None = None
 
 
 class PlainLedger(msgspec.Struct):
-    """The content of a ledger, whose days are not parsed yet."""
+    """The content of a ledger: its days, and all days as other JSON has them if they are not as cdrctl writes them."""
 
     provider: Any
     begins: Any
-    days: dict[str, msgspec.Raw]
+    days: dict[str, PlainDay]
     retired: Any = None
     sweeps: Any = None
+    odd_days: dict[str, Any] = {}
 
 
 _parse_ledger = msgspec.json.Decoder(PlainLedger).decode
-_parse_day = msgspec.json.Decoder(_PlainDay).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def parse_ledger(content: bytes) -> PlainLedger:
@@ -81,33 +89,56 @@ def parse_ledger(content: bytes) -> PlainLedger:
         return _parse_ledger(content)
     except msgspec.MsgspecError:  # a lone surrogate, or damaged
         plain = json.loads(content)
-        days = {day: msgspec.Raw(json.dumps(one, separators=_TIGHT).encode()) for day, one in plain["days"].items()}
-        return PlainLedger(plain["provider"], plain["begins"], days, plain.get("retired"), plain.get("sweeps"))
+        rest = plain.get("retired"), plain.get("sweeps")
+        return PlainLedger(plain["provider"], plain["begins"], {}, *rest, dict(plain["days"].items()))
 
 
-def read_day(
-    archive: Archive, names: tuple[str, str, str], text: msgspec.Raw
-) -> tuple[list[Reading], FileEntry | None, Lateness | None]:
-    """Return the readings of a day, the entry of its file, and its lateness.
+class _Whole(NamedTuple):
+    """A day of a zone: its bounds as a ledger has them, and its end."""
 
-    Raises:
-        ValueError: A value is out of range, or the name of the day could lead elsewhere.
-        TypeError: A value has another type.
-        LookupError: A value is missing.
-    """
-    try:
-        plain = _parse_day(text)
-    except msgspec.MsgspecError:  # a lone surrogate, or a damaged value
-        return _read_day_slowly(archive, names, json.loads(bytes(text)))
-    file = plain.file
-    entry = None if file is None else _checked_entry(archive, names, file.sha256, file.records, file.bytes, file.etag)
-    return [_reading(one) for one in plain.readings], entry, lateness_of(plain.lateness)
+    since: str
+    until: str
+    end: datetime
+
+
+@functools.lru_cache(WINDOWS_REMEMBERED)
+def _whole(day: str, zone: tzinfo) -> _Whole | None:
+    """Return the bounds of a day; None for a name that is not a day."""
+    with suppress(ValueError):
+        window = whole_day(date.fromisoformat(day), zone)
+        return _Whole(rfc3339(window.since), rfc3339(window.until), window.until)
+    return None
+
+
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (CENTURY.start, CENTURY.stop))
+
+
+def _is_whole(day: str, plain: PlainDay, zone: tzinfo) -> bool:
+    """Return whether a day has one successful reading of all of it, with values that are in range."""
+    if len(plain.readings) != 1:
+        return False
+    (one,), whole, file = plain.readings, _whole(day, zone), plain.file
+    return (
+        whole is not None
+        and one.state == "done"
+        and one.since == whole.since
+        and one.until == whole.until
+        and one.read_at is not None
+        and _FIRST <= one.read_at < _LAST
+        and not one.error
+        and (file is None or "\0" not in file.sha256)
+    )
 
 
 def _reading(plain: _PlainReading) -> Reading:
+    """Return a reading.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
     read_at = plain.read_at
-    if not 0 <= plain.records < LARGEST or (read_at is not None and read_at.year not in CENTURY):
-        raise ValueError("not a number of records, or not an instant of this century")
+    if read_at is not None and read_at.year not in CENTURY:
+        raise ValueError("not an instant of this century")
     if read_at is not None and read_at.tzinfo is not UTC:
         read_at = read_at.astimezone(UTC)
     window = _window(plain.since, plain.until)
@@ -119,32 +150,34 @@ def _window(since: str, until: str) -> Window:
     return Window(aware(since), aware(until))
 
 
-def _read_day_slowly(
-    archive: Archive, names: tuple[str, str, str], plain: Mapping[str, Any]
-) -> tuple[list[Reading], FileEntry | None, Lateness | None]:
-    late = lateness_of(plain.get("lateness"))
-    readings = [reading_of(one) for one in plain["readings"]]
-    if "file" not in plain:
-        return readings, None, late
-    file = plain["file"]
-    sha256, records, size = text_of(file["sha256"]), file["records"], file["bytes"]
+def _lateness(plain: _PlainLateness | None) -> Lateness | None:
+    return None if plain is None else lateness_of(msgspec.to_builtins(plain))
+
+
+def _checked_entry(archive: Archive, names: tuple[str, str, str], plain: _PlainFile) -> FileEntry:
+    day = names[2]
+    if "/" in day or "\\" in day or ".." in day:
+        raise ValueError(f"not the name of a day: {day!r}")
+    if "\0" in plain.sha256:
+        raise TypeError(f"not text: {plain.sha256!r}")
+    return file_entry(archive, names, plain.sha256, plain.records, plain.bytes, plain.etag)
+
+
+def _plain_file(plain: Any) -> _PlainFile:
+    """Return the entry of a file from its dict.
+
+    Raises:
+        ValueError: A value is out of range.
+        TypeError: A value has another type.
+        LookupError: A value is missing.
+    """
+    sha256, records, size = text_of(plain["sha256"]), plain["records"], plain["bytes"]
     for value in (records, size):
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"not a number of records or of bytes: {value!r}")
-    return readings, _checked_entry(archive, names, sha256, records, size, text_of(file.get("etag", ""))), late
-
-
-def _checked_entry(
-    archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int, etag: str
-) -> FileEntry:
-    day = names[2]
-    if records < 0 or size < 0:
-        raise ValueError(f"not a number of records or of bytes: {min(records, size)}")
-    if "/" in day or "\\" in day or ".." in day:
-        raise ValueError(f"not the name of a day: {day!r}")
-    if "\0" in sha256:
-        raise TypeError(f"not text: {sha256!r}")
-    return file_entry(archive, names, sha256, records, size, etag)
+        if value < 0:
+            raise ValueError(f"not a number of records or of bytes: {value}")
+    return _PlainFile(sha256, records, size, text_of(plain.get("etag", "")))
 
 
 def file_entry(
@@ -176,29 +209,38 @@ def text_of(value: Any) -> str:
     return value
 
 
-@functools.lru_cache(WINDOWS_REMEMBERED)
-def day_key(day: str) -> bytes:
-    """Return the key of a day in a JSON object, with its colon."""
-    return json.dumps(day).encode() + b":"
+def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> PlainDay:
+    """Return a day as a ledger has it."""
+    told = [
+        _PlainReading(
+            rfc3339(one.window.since),
+            rfc3339(one.window.until),
+            one.state,
+            one.read_at,
+            one.records,
+            one.error,
+            one.options,
+            one.mixed,
+        )
+        for one in readings
+    ]
+    file = None if entry is None else _PlainFile(entry.sha256, entry.records, entry.bytes, entry.etag)
+    late = None if lateness is None else _PlainLateness(**plain_lateness(lateness))
+    return PlainDay(told, file, late)
 
 
-def day_text(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> bytes:
-    """Return a day as JSON."""
-    plain: dict[str, Any] = {"readings": [plain_reading(one) for one in readings]}
-    if entry is not None:
-        plain["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
-        if entry.etag:
-            plain["file"]["etag"] = entry.etag
-    if lateness is not None:
-        plain["lateness"] = plain_lateness(lateness)
-    return json.dumps(plain, separators=_TIGHT).encode()
+def ledger_json(plain: Any) -> bytes:
+    """Return what a ledger has as JSON."""
+    try:
+        return _encode(plain)
+    except UnicodeEncodeError:  # a lone surrogate in an error
+        return json.dumps(msgspec.to_builtins(plain), separators=(",", ":")).encode()
 
 
-Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None, Lateness | None]
-"""A day as JSON, and the readings, the entry and the lateness of which it was made."""
+Parsed = tuple[PlainDay, list[Reading], FileEntry | None, Lateness | None]
+"""A day as a ledger has it, and the readings, the entry and the lateness of which it was made."""
 
 
-@dataclass(slots=True)
 class CallLedger:
     """What the archive knows of one call.
 
@@ -210,26 +252,144 @@ class CallLedger:
         retired: The first day that was not removed; None if none was.
         lateness: How late the records of the days came that have been read again, by day.
         sweeps: The sweeps by the policy of the archive.
-        written: The days as JSON, each with the readings, the entry and the lateness of which it was made.
     """
 
-    provider: str = ""
-    begins: datetime | None = None
-    readings: dict[str, list[Reading]] = field(default_factory=dict)
-    files: dict[str, FileEntry] = field(default_factory=dict)
-    retired: date | None = None
-    lateness: dict[str, Lateness] = field(default_factory=dict)
-    sweeps: SweepState = field(default_factory=SweepState)
-    written: dict[str, Written] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        provider: str = "",
+        begins: datetime | None = None,
+        readings: Mapping[str, list[Reading]] | None = None,
+        files: Mapping[str, FileEntry] | None = None,
+        retired: date | None = None,
+        lateness: Mapping[str, Lateness] | None = None,
+        sweeps: SweepState | None = None,
+    ) -> None:
+        self.provider, self.begins, self.retired = provider, begins, retired
+        self.sweeps = SweepState() if sweeps is None else sweeps
+        self._readings, self._files, self._lateness = dict(readings or {}), dict(files or {}), dict(lateness or {})
+        self._parsed: dict[str, Parsed] = {}
+        self._whole: dict[str, PlainDay] = {}
+        self._place: tuple[Archive, str, str] | None = None
+
+    @property
+    def readings(self) -> dict[str, list[Reading]]:
+        """The readings by day, oldest first."""
+        self.parse()
+        return self._readings
+
+    @property
+    def files(self) -> dict[str, FileEntry]:
+        """The entries of the files by day."""
+        self.parse()
+        return self._files
+
+    @property
+    def lateness(self) -> dict[str, Lateness]:
+        """How late the records of the days came that have been read again, by day."""
+        self.parse()
+        return self._lateness
+
+    def add_days(self, archive: Archive, names: tuple[str, str], plain: PlainLedger) -> None:
+        """Add the days of a ledger's content.
+
+        Raises:
+            ValueError: A value is out of range, or the name of a day could lead elsewhere.
+            TypeError: A value has another type.
+            LookupError: A value is missing.
+        """
+        self._place, zone = (archive, *names), archive.zone
+        for day, odd in plain.odd_days.items():
+            file = _plain_file(odd["file"]) if "file" in odd else None
+            self._readings[day] = [reading_of(one) for one in odd["readings"]]
+            self._set(day, file, lateness_of(odd.get("lateness")))
+        self._whole |= plain.days
+        self.parse([day for day, one in plain.days.items() if not _is_whole(day, one, zone)])
+
+    def parse(self, days: Collection[str] | None = None) -> None:
+        """Parse days, or all of them, that nobody has asked for yet."""
+        if not self._whole:
+            return
+        for day in [*self._whole] if days is None else days:
+            plain = self._whole.pop(day, None)
+            if plain is not None:
+                self._readings[day] = [_reading(one) for one in plain.readings]
+                self._set(day, plain.file, _lateness(plain.lateness))
+                self._parsed[day] = plain, self._readings[day], self._files.get(day), self._lateness.get(day)
+
+    def _set(self, day: str, file: _PlainFile | None, late: Lateness | None) -> None:
+        if file is not None and self._place is not None:
+            archive, *names = self._place
+            self._files[day] = _checked_entry(archive, (names[0], names[1], day), file)
+        if late is not None:
+            self._lateness[day] = late
+
+    def days(self) -> list[str]:
+        """Return the days of which there is something, oldest first."""
+        return sorted({*self._whole, *self._readings, *self._files})
+
+    def day_readings(self, day: str) -> list[Reading]:
+        """Return the readings of a day."""
+        self.parse([day])
+        return self._readings.get(day, [])
+
+    def day_file(self, day: str) -> FileEntry | None:
+        """Return the entry of the file of a day; None without one."""
+        self.parse([day])
+        return self._files.get(day)
+
+    def set_day(
+        self, day: str, readings: list[Reading], entry: FileEntry | None = None, late: Lateness | None = None
+    ) -> None:
+        """Replace the readings of a day, and the entry of its file and its lateness if they are given."""
+        self.parse([day])
+        self._readings[day] = readings
+        if entry is not None:
+            self._files[day] = entry
+        if late is not None:
+            self._lateness[day] = late
 
     def has(self, day: str) -> bool:
         """Return whether there is something of a day."""
-        return day in self.readings or day in self.files
+        return day in self._whole or day in self._readings or day in self._files
+
+    def plain_days(self) -> dict[str, PlainDay]:
+        """Return all days as the JSON of a ledger has them, by their names."""
+        return {day: self._whole.get(day) or self._plain_day(day) for day in self.days()}
 
     def day_text(self, day: str) -> bytes:
         """Return a day as JSON."""
-        readings, entry, late = self.readings.setdefault(day, []), self.files.get(day), self.lateness.get(day)
-        known = self.written.get(day)
+        return ledger_json(self._whole.get(day) or self._plain_day(day))
+
+    def _plain_day(self, day: str) -> PlainDay:
+        readings, entry, late = self._readings.setdefault(day, []), self._files.get(day), self._lateness.get(day)
+        known = self._parsed.get(day)
         if known is None or known[1] is not readings or known[2] is not entry or known[3] is not late:
-            known = self.written[day] = day_text(readings, entry, late), readings, entry, late
-        return bytes(known[0])
+            known = self._parsed[day] = plain_day(readings, entry, late), readings, entry, late
+        return known[0]
+
+    def final_days(self, lookback: timedelta, latest: datetime, complete: Callable[[str], bool]) -> frozenset[str]:
+        """Return days that one reading shows as final, of those that nobody has asked for yet.
+
+        Args:
+            lookback: For how long after a call its record may still change.
+            latest: A reading that is dated later does not count.
+            complete: Whether a reading with some options has all that is wanted.
+        """
+        if not self._whole or self._place is None:
+            return frozenset()
+        zone, wanted = self._place[0].zone, functools.cache(complete)
+        found = []
+        for day, plain in self._whole.items():
+            (one,), whole = plain.readings, _whole(day, zone)
+            if (
+                whole is not None
+                and one.read_at is not None
+                and whole.end + lookback <= one.read_at <= latest
+                and wanted(one.options)
+            ):
+                found.append(day)
+        return frozenset(found)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of the files in bytes, by day, of the days that nobody has asked for yet."""
+        return {day: plain.file.bytes for day, plain in self._whole.items() if plain.file is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cdrctl.archive.day import Day
@@ -62,6 +62,7 @@ def plan_days(
     archive: Archive,
     lookback: timedelta,
     *,
+    final: Collection[str] = (),
     only_holes: bool = False,
     with_gone: bool = False,
 ) -> tuple[list[Day], list[Window]]:
@@ -74,6 +75,7 @@ def plan_days(
         known: The readings in the ledger, by day.
         archive: The archive, for the zone of its days.
         lookback: For how long after a call its record may still appear or change.
+        final: Days that need not be read, whose readings are not among those known.
         only_holes: Skip everything that was read successfully, even if it may still change.
         with_gone: Re-read successful readings that have records gone at the provider.
     """
@@ -81,7 +83,10 @@ def plan_days(
         return [], []
     parts, lost = [], []
     for day, whole in days(Window(begins, until), archive.zone):
-        readings = known.get(day.isoformat(), ())
+        name = day.isoformat()
+        if name in final:
+            continue
+        readings = known.get(name, ())
         if is_settled(readings, whole, lookback, LATEST) and not (with_gone and readings[0].error):
             continue
         missing = subtract([whole], done_windows(readings))
@@ -94,7 +99,7 @@ def plan_days(
             lost += [past for part in missing if (past := overlap(part, gone)) is not None]
             open_parts = subtract(open_parts, [gone])
         if open_parts:
-            parts.append(Day(day.isoformat(), Window(open_parts[0].since, open_parts[-1].until)))
+            parts.append(Day(name, Window(open_parts[0].since, open_parts[-1].until)))
     return parts, union(lost)
 
 

@@ -6,9 +6,11 @@ Only the size of a file is looked at, and whether its readings are there, which 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, tzinfo
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -24,8 +26,11 @@ from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
 from cdrctl.archive.store import (
+    CALL,
+    DATE,
     FIRST_LAYOUT,
     NOT_A_FILE,
+    PROFILE,
     UNKNOWN,
     Archive,
     digest_of,
@@ -87,9 +92,11 @@ def check_files(
         OutputError: A file cannot be examined.
     """
     found, folder = Presence(), archive.folder
-    readings, size_of, is_in = ledger.readings(*names), sizes_in(folder), presence_in(folder)
+    size_of, is_in = sizes_in(folder), presence_in(folder)
     mirror = folder.place[0] if isinstance(folder, StoredPath) else None
-    for entry in ledger.files(*names):
+    alike = frozenset() if mirror is not None else _unchanged(archive, ledger.sizes(*names), names)
+    readings = ledger.readings(*names, alike)
+    for entry in ledger.files(*names, without=alike):
         size = size_of(entry.path) if mirror is None else _known_size(mirror, entry)
         described = size is None or is_in(_beside(archive, entry))
         if size == entry.bytes and (described or _restored(archive, ledger, entry, readings.get(entry.day, []), log)):
@@ -107,6 +114,23 @@ def check_files(
     for day, why in found.faults.items():
         log("warning", f"{day}: {why}; restore the file, or accept its loss with cdrctl verify --rebuild")
     return found
+
+
+def _unchanged(archive: Archive, sizes: Mapping[str, int], names: tuple[str, str]) -> frozenset[str]:
+    """Return the days whose file has the size of the ledger and its readings beside it.
+
+    A run looks at every day of an archive, so nothing is done here for a day but the two questions to the system.
+    """
+    profile, call = names
+    root, file, found = f"{archive.folder}/{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{archive.form}", []
+    look, is_there, beside = os.stat, os.access, f"/{READINGS}"
+    for day, size in sizes.items():
+        folder = f"{root}{day}"
+        with suppress(OSError):
+            there = look(folder + file)
+            if there.st_size == size and S_ISREG(there.st_mode) and is_there(folder + beside, os.F_OK):
+                found.append(day)
+    return frozenset(found)
 
 
 def _beside(archive: Archive, entry: FileEntry) -> str:
@@ -220,13 +244,18 @@ def _window_of(day: str, zone: tzinfo) -> Window | None:
     return None
 
 
-def check_zone(archive: Archive, readings: Mapping[str, Iterable[Reading]]) -> None:
+def check_zone(archive: Archive, readings: Mapping[str, Iterable[Reading]], others_fit: int = 0) -> None:
     """Check that the days in the ledger are days of the archive's zone.
+
+    Args:
+        archive: The archive.
+        readings: The readings by day.
+        others_fit: How many other days are known to be days of the zone.
 
     Raises:
         ConfigurationError: They are not: the zone in `archive.toml` was changed.
     """
-    fits, others, zone = 0, 0, archive.zone
+    fits, others, zone = others_fit, 0, archive.zone
     for day, told in readings.items():
         whole = _window_of(day, zone)
         for one in told if whole is not None else ():

@@ -133,7 +133,8 @@ def _with_old(found: CallLedger, before: CallLedger, missing: set[str], provider
             found.readings[day], found.files[day] = readings, before.files[day]
         else:
             found.readings[day] = replan(readings) if told is None else with_attempts(told, readings)
-    found.lateness = {**before.lateness, **found.lateness}
+    for day, late in before.lateness.items():
+        found.lateness.setdefault(day, late)
     found.sweeps = before.sweeps
     instants = [one for one in (found.begins, before.begins) if one is not None]
     found.begins = min(instants, default=None)

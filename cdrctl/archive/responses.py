@@ -7,6 +7,7 @@ the context of its page. Fetchers check responses before: totals, links, and pag
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import marshal
 import tempfile
@@ -82,7 +83,7 @@ def watched(
         latest: Returns the latest possible start of a call.
         convert: Yield raw records as batches of columns; else as they came.
     """
-    decode = _decoder(call) if convert else None
+    decode = functools.cache(lambda: _decoder(call)) if convert else None
     try:
         for event in events:
             if isinstance(event, Page):
@@ -103,7 +104,7 @@ def _watched_page(
     window: Window,
     sent: Sent,
     latest: Callable[[], datetime | None],
-    decode: BatchDecoder | None,
+    decode: Callable[[], BatchDecoder | None] | None,
 ) -> Page:
     """Return a page whose raw records are added to `sent` when they are read."""
     keys = keys_of(call.columns)
@@ -113,7 +114,8 @@ def _watched_page(
             sent.plain = not isinstance(part, RecordBatch)
             if isinstance(part, RecordBatch) and part.raws is not None:
                 texts = _add_raw(sent, part, page.context, call, window, latest())
-                yield _with_texts(part, keys, texts) if decode is None else _decoded(part, decode)
+                decoder = decode() if decode is not None and len(part) else None
+                yield _with_texts(part, keys, texts) if decoder is None else _decoded(part, decoder)
             else:
                 sent.whole = sent.whole and sent.plain
                 yield part

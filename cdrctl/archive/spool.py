@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -62,10 +63,17 @@ class Spool:
 
     def __init__(self) -> None:
         self.has_unplaced = False
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-        self._db.executescript(_TABLES)
-        self._db.create_function("second", 1, lambda key: numbered_key(key, 2), deterministic=True)
+        self._open: sqlite3.Connection | None = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The database, which is created for the first record: most nights of a quiet customer have none."""
+        if self._open is None:
+            self._open = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._open.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+            self._open.executescript(_TABLES)
+            self._open.create_function("second", 1, lambda key: numbered_key(key, 2), deterministic=True)
+        return self._open
 
     def __enter__(self) -> Self:
         return self
@@ -77,19 +85,26 @@ class Spool:
 
     def close(self) -> None:
         """Delete the database."""
-        self._db.close()
+        if self._open is not None:
+            self._open.close()
 
     def add_old(self, rows: Iterable[Row]) -> None:
         """Add rows of the file."""
+        found = iter(rows)
+        first = next(found, None)
+        if first is None:
+            return
         with on_disk():
             self._db.execute("BEGIN")
-            values = ((row.key, row.start, row.line, row.gone_at) for row in rows)
+            values = ((row.key, row.start, row.line, row.gone_at) for row in chain([first], found))
             self._db.executemany("INSERT INTO old VALUES (?, ?, ?, ?)", values)
             self._db.execute("COMMIT")
 
     def add_new(self, entries: Iterable[Entry]) -> None:
         """Add records that came."""
         found = [*entries]
+        if not found:
+            return
         if any(entry.start == UNPLACED for entry in found):
             self.has_unplaced = True
         with on_disk():
@@ -115,16 +130,22 @@ class Spool:
 
     def recast(self, change: Callable[[bytes], bytes]) -> None:
         """Change the lines of the records that came."""
+        if self._open is None:
+            return
         self._db.create_function("recast", 1, change, deterministic=True)
         with on_disk():
             self._db.execute("UPDATE new SET line = recast(line)")
 
     def count_new(self) -> int:
         """Return how many records came."""
+        if self._open is None:
+            return 0
         return self._count("SELECT count(*) FROM new")
 
     def first_line(self) -> bytes | None:
         """Return the line of a record that came, or None if none did."""
+        if self._open is None:
+            return None
         found = self._db.execute("SELECT line FROM new LIMIT 1").fetchone()
         return None if found is None else bytes(found[0])
 
@@ -167,6 +188,8 @@ class Spool:
             keep: From the line in the file and the line that came to the line to store; None to store what came.
             near: The rows of the days around.
         """
+        if self._open is None:
+            return Merged(Counts(), 0, 0, 0, changed=False)
         with on_disk():
             self._assign_keys()
             self._db.execute("CREATE UNIQUE INDEX old_key ON old (key)")
@@ -190,6 +213,8 @@ class Spool:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the day after a merge, ordered by start."""
+        if self._open is None:
+            return
         query = (
             "SELECT start, key, line, gone FROM (SELECT start, key, line, NULL AS gone FROM new UNION ALL "
             "SELECT start, key, line, gone FROM old WHERE key NOT IN (SELECT key FROM new)) ORDER BY start, key, line"
@@ -200,6 +225,8 @@ class Spool:
 
     def gone_since(self, instant: datetime) -> int:
         """Return how many missing records are known to be gone since an instant or later."""
+        if self._open is None:
+            return 0
         query = "SELECT count(*) FROM old WHERE gone > ? AND key IN (SELECT key FROM missing)"
         return self._count(query, milliseconds(instant))
 
@@ -209,7 +236,7 @@ class Spool:
         Args:
             read_before: The windows that had been read successfully before.
         """
-        if not read_before:
+        if not read_before or self._open is None:
             return
         late, values = _within([_span(one) for one in read_before])
         yield from (start for (start,) in self._db.execute(f"SELECT start {_FRESH} AND ({late})", values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,12 +14,22 @@ from msgspec.structs import replace
 
 from cdrctl.archive.day import Day, Existing, read_existing, response_before
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries, header_of, known_details
-from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
+from cdrctl.archive.intervals import (
+    CLOCKS_MAY_DIFFER,
+    Reading,
+    add_reading,
+    days,
+    is_dated_after,
+    overlap,
+    replan_future,
+    subtract,
+)
 from cdrctl.archive.ledger import KeptCall, SweepState
 from cdrctl.archive.ledgers import AnyLedger, saved
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.moved import has_moved
 from cdrctl.archive.not_offered import is_refusal, was_read
+from cdrctl.archive.options import has_all
 from cdrctl.archive.outcome import Outcome, log_odd_records
 from cdrctl.archive.planning import (
     available_until,
@@ -96,6 +106,7 @@ class _Plan(Struct):
         begins: The instant since which the archive keeps the call.
         known: The readings in the ledger by day, as `replan_future` corrects them.
         days: The days to read.
+        final: Days that are not read, whose readings are not among those known.
         lost: The missing periods beyond the provider's retention.
         sweep: The sweep; None if there is none.
         swept: The days that the sweep reads.
@@ -105,6 +116,7 @@ class _Plan(Struct):
     begins: datetime
     known: dict[str, list[Reading]]
     days: list[Day]
+    final: Collection[str]
     lost: list[Window]
     sweep: Sweep | None
     swept: frozenset[str]
@@ -171,7 +183,8 @@ def _own(job: _Job, *, adopt: bool) -> None:
 def _check_files(job: _Job) -> None:
     """Find the days whose file was deleted or changed by another program."""
     at, source, names = job.present(), job.source, (job.source.profile, job.source.call.name)
-    check_zone(job.archive, job.ledger.readings(*names))
+    final = _final_days(job, at)
+    check_zone(job.archive, job.ledger.readings(*names, final), len(final))
     oldest = retained_since(source.call, at)
     job.presence = check_files(job.archive, job.ledger, names, oldest, at, source.log, only_holes=job.only_holes)
     job.outcome.missing = job.presence.missing
@@ -283,10 +296,23 @@ def _known_beginning(job: _Job, at: datetime, readings: Mapping[str, Sequence[Re
     return min(kept.begins, begins if usual is None else max(begins, usual))
 
 
+def _final_days(job: _Job, at: datetime) -> frozenset[str]:
+    """Return days that are final, and whose readings have all that the options of the call ask for."""
+    source = job.source
+
+    def is_complete(options: str) -> bool:
+        return has_all(source.call, options, source.options)
+
+    latest = at + CLOCKS_MAY_DIFFER
+    return job.ledger.final_days(source.profile, source.call.name, job.lookback, latest, is_complete)
+
+
 def _make_plan(job: _Job) -> _Plan:
     """Return the days to read as of now; nothing is written."""
-    call, at = job.source.call, job.present()
-    readings = job.ledger.readings(job.source.profile, call.name)
+    profile, call, at = job.source.profile, job.source.call, job.present()
+    sweep = None if job.only_holes else call_sweep(job.archive, job.ledger, profile, call.name, at, job.sweep)
+    final = _final_days(job, at) - job.presence.again.keys() if sweep is None else frozenset[str]()
+    readings = job.ledger.readings(profile, call.name, final)
     known = {day: replan_future(one, at) for day, one in {**readings, **job.presence.again}.items()}
     begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))
     kept, oldest = _kept_call(job), retained_since(call, at)
@@ -298,15 +324,14 @@ def _make_plan(job: _Job) -> _Plan:
         _without_outdated(job, known) if job.only_holes else known,
         job.archive,
         job.lookback,
+        final=final,
         only_holes=job.only_holes,
         with_gone=job.shrink,
     )
-    sweep = (
-        None if job.only_holes else call_sweep(job.archive, job.ledger, job.source.profile, call.name, at, job.sweep)
-    )
     swept = [] if sweep is None else sweep_days(sweep, since, at, oldest, known, job.archive, job.lookback)
     wanted = [one for one in with_sweep(parts, swept) if one.name not in job.presence.left_out]
-    return _Plan(at, begins, known, wanted, lost, sweep, frozenset(one.name for one in swept) - job.presence.left_out)
+    names = frozenset(one.name for one in swept) - job.presence.left_out
+    return _Plan(at, begins, known, wanted, final, lost, sweep, names)
 
 
 def _without_outdated(job: _Job, known: Mapping[str, list[Reading]]) -> dict[str, list[Reading]]:
@@ -328,7 +353,7 @@ def _record_plan(job: _Job, plan: _Plan) -> None:
         before = job.ledger.sweeps(source.profile, name)
         job.ledger.write_sweeps(source.profile, name, replace(before, began=plan.sweep.began))
     if source.clock_ahead() is not None:  # two clocks agree on the time: a reading dated after it is wrong
-        before_now = job.ledger.readings(source.profile, name)
+        before_now = job.ledger.readings(source.profile, name, plan.final)
         for day_name, readings in plan.known.items():
             if readings != before_now.get(day_name, []) and day_name not in job.presence.again:
                 job.ledger.write(source.profile, name, day_name, readings, None, plan.at)

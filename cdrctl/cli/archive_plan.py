@@ -116,17 +116,26 @@ def _make_plan(
     length: timedelta | None,
 ) -> CallPlan:
     from cdrctl.archive import calendar
-    from cdrctl.archive.planning import available_until, first_instant, not_retired, plan_days, retained_since
+    from cdrctl.archive.planning import (
+        LATEST,
+        available_until,
+        first_instant,
+        not_retired,
+        plan_days,
+        retained_since,
+    )
     from cdrctl.archive.sweeping import with_sweep
 
     assert job.part.provider is not None  # noqa: S101 - a job has one
-    known = ledger.readings(job.name, job.call.name) if ledger else {}
     kept = ledger.kept_call(job.name, job.call.name) if ledger else None
     ago = job.call.timing.lookback if lookback is None else lookback
     start = first_instant(archive, job.call, now, ago, since, None if kept is None else kept.begins)
     until, oldest = available_until(job.call, now), retained_since(job.call, now)
+    about = job.name, job.call.name
+    final = ledger.final_days(*about, ago, LATEST, lambda _: True) if ledger else frozenset[str]()
+    known = ledger.readings(*about, final) if ledger else {}
     start = not_retired(archive.zone, start, None if kept is None else kept.retired)
-    days, lost = plan_days(start, until, oldest, known, archive, ago)
+    days, lost = plan_days(start, until, oldest, known, archive, ago, final=final)
     swept = [] if ledger is None else _swept_days(job, archive, ledger, now, start, ago, length)
     days = sorted(with_sweep(days, swept), key=lambda one: one.name)
     least = calendar.estimate(job.part.provider, job.call, days, 0 if job.part.name == SANDBOX else None)

@@ -31,7 +31,7 @@ class SecretSources(Struct, frozen=True):
 
     Args:
         folder: The folder that relative paths start from.
-        environ: The environment of commands.
+        environ: Returns the environment of commands.
         warn: Receives each warning.
         run: Runs a command.
         keyring: Reads from the keyring.
@@ -40,7 +40,7 @@ class SecretSources(Struct, frozen=True):
     """
 
     folder: Path
-    environ: Mapping[str, str]
+    environ: Callable[[], Mapping[str, str]]
     warn: Callable[[str], None]
     run: Run
     keyring: Keyring
@@ -67,7 +67,7 @@ def secret_of(user: str, form: str, value: object, about: str, sources: SecretSo
         raise ConfigurationError(f"{about} must be text, and not empty", hint="write it in quotes")
     if form.endswith("_command"):
         return _from_command(value, about, sources)
-    return from_file(sources.folder / expand_path(value, sources.environ), about, sources.warn)
+    return from_file(sources.folder / expand_path(value, sources.environ()), about, sources.warn)
 
 
 def for_commands(profile: Profile, secrets: frozenset[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
     problem: str | None = None
     ended: subprocess.CompletedProcess[bytes] | None = None
     try:
-        ended = sources.run(command, sources.environ)
+        ended = sources.run(command, sources.environ())
     except subprocess.TimeoutExpired:
         problem = f"did not finish within {COMMAND_SECONDS:.0f} seconds"
     except TooMuchOutputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -75,7 +76,7 @@ def read_settings(
     given = find_values(profile, model, secrets, environ, conceal)
     sources = SecretSources(
         profile.path.parent,
-        for_commands(profile, secrets, environ),
+        functools.cache(lambda: for_commands(profile, secrets, environ)),
         warn,
         run or run_in_shell,
         keyring or read_keyring,

@@ -1,10 +1,15 @@
-"""The ledgers of calls: days that were not changed are written as they were read, and odd ones are read, too."""
+"""The ledgers of calls: days that nobody changes stay as they are and cost little, and odd ones are read, too."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,10 +18,12 @@ from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import Reading, is_settled
 from cdrctl.archive.ledger2 import JsonLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledger_days import CallLedger, file_entry
+from cdrctl.archive.ledgers import open_ledger
 from cdrctl.archive.store import NOT_A_FILE, Archive, open_or_create, size_of
 from cdrctl.cli.calendar import coverage_line, plain_coverage
 from cdrctl.errors import OutputError
 from cdrctl.windows import Window
+from tests.archive.sync_kit import new_bench
 from tests.support.products import for_each
 
 DAY = Window(datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 10, tzinfo=UTC))
@@ -44,18 +51,79 @@ def test_a_ledger_comes_back_as_it_was_written(archive: Archive) -> None:
     assert found.files["2026-11-09"] == file_entry(archive, NAMES, "ab" * 32, 3, 100)
 
 
-def test_only_the_day_that_changes_is_written_anew(archive: Archive) -> None:
-    path = ledger_path(archive, "acme", "cdrs")
-    spaced = path.read_text().replace("\\ud800", "").replace('"sha256":', '"sha256"  :')
-    path.write_text(spaced)
-    JsonLedger(archive).write("acme", "cdrs", "2026-11-10", [], None, DAY.until)
-    assert '"sha256"  :' in path.read_text()
+def test_days_that_nobody_changes_stay_as_they_are(archive: Archive) -> None:
+    path, changed = ledger_path(archive, "acme", "cdrs"), "2026-11-08"
+    first = json.loads(path.read_bytes())["days"]
+    part = Window(DAY.since - timedelta(days=1), DAY.since)
+    JsonLedger(archive).write("acme", "cdrs", changed, [replace(DONE, window=part)], None, DAY.until)
+    then = json.loads(path.read_bytes())["days"]
+    assert list(then) == [changed, *first]
+    assert [json.dumps(then[day], sort_keys=True) for day in first] == [
+        json.dumps(one, sort_keys=True) for one in first.values()
+    ]
     again = read_ledger(archive, "acme", "cdrs")
     assert again is not None
-    assert (again.readings["2026-11-09"], again.readings["2026-11-10"]) == ([DONE], [])
-    JsonLedger(archive).write("acme", "cdrs", "2026-11-09", [DONE, DONE], None, DAY.until)
-    assert '"sha256"  :' not in path.read_text()
-    assert path.read_text().count('"sha256":') == 1
+    assert again.readings["2026-11-09"] == [DONE]
+    assert again.readings[changed] == [replace(DONE, window=part)]
+
+
+def test_a_day_of_the_past_costs_a_night_little(tmp_path: Path) -> None:
+    number = itertools.count()
+
+    def calls_of_a_night(days: int) -> int:
+        bench, counted = new_bench(tmp_path / f"{days}{next(number)}"), 0
+        bench.sync(since=bench.now - timedelta(days=days))
+        bench.ledger.close()
+        bench.ledger = open_ledger(bench.archive)
+
+        def count(frame: FrameType, event: str, _value: object) -> None:
+            nonlocal counted
+            counted += event == "call" and "/cdrctl/" in frame.f_code.co_filename.replace("\\", "/")
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            bench.sync()
+        finally:
+            sys.setprofile(before)
+        bench.ledger.close()
+        return counted
+
+    few, many = 2, 10
+    calls_of_a_night(many)  # days stay parsed for all calls
+    each = (calls_of_a_night(many) - calls_of_a_night(few)) / (many - few)
+    assert each < 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda day: day["readings"][0].update(until="2026-11-09T23:00:00.000Z"),
+        lambda day: day["readings"][0].update(state="planned", read_at=None),
+        lambda day: day["readings"][0].update(read_at="2026-11-10T05:00:00Z"),
+        lambda day: day["readings"][0].update(read_at="2026-12-12T05:00:00Z"),
+        lambda day: day["readings"][0].update(options='{"other":1}'),
+        lambda day: day["readings"][0].update(error="no longer at the provider, and kept: 1 record"),
+        lambda day: day["readings"].append(day["readings"][0]),
+        lambda day: day["readings"].clear(),
+    ],
+)
+def test_only_a_day_that_one_reading_shows_as_final_is_final(
+    archive: Archive, change: Callable[[dict[str, Any]], None]
+) -> None:
+    def final() -> frozenset[str]:
+        found = read_ledger(archive, "acme", "cdrs")
+        assert found is not None
+        return found.final_days(timedelta(hours=48), DAY.until + timedelta(days=5), lambda options: not options)
+
+    path = ledger_path(archive, "acme", "cdrs")
+    plain = json.loads(path.read_bytes())
+    del plain["days"]["2026-11-10"]  # has a lone surrogate, so that all days are parsed
+    path.write_text(json.dumps(plain))
+    assert final() == {"2026-11-09"}
+    change(plain["days"]["2026-11-09"])
+    path.write_text(json.dumps(plain))
+    assert final() == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
+from cdrctl.archive.ledger2 import JsonLedger
 from cdrctl.archive.ledgers import AnyLedger, open_ledger
 from cdrctl.archive.outcome import Outcome
 from cdrctl.archive.owner import Account
@@ -66,6 +67,9 @@ class Bench:
 
     def sync(self, **how: Any) -> Outcome:
         self.asked.clear()
+        if isinstance(self.ledger, JsonLedger):  # each run is a process of its own, and reads the ledger from its file
+            self.ledger.close()
+            self.ledger = open_ledger(self.archive)
         log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731 - of one line
         about = (str, lambda: self.ahead, self.account, self.options)
         source = Source("acme", "test", self.call, self.fetch, log, *about)

@@ -135,6 +135,8 @@ class Archiving(RuleBasedStateMachine):
 
     def synced(self, **how: Any) -> Outcome:
         source = Source("acme", "test", CALL, self.fetch, lambda _level, _text: None)
+        self.ledger.close()  # each run is a process of its own, and reads the ledger from its file
+        self.ledger = open_ledger(self.archive)
         outcome = sync(self.archive, self.ledger, source, lambda: self.now, **how)
         self.begins = self.ledger.kept()[0].begins
         self.had = self.callers()

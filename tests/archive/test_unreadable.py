@@ -8,11 +8,12 @@ import os
 import shutil
 import signal
 import sqlite3
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from cdrctl.errors import IncompleteError, OutputError
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.killed import run
-from tests.archive.sync_kit import NOW, Bench, begin_first_layout, bench, bench1
+from tests.archive.sync_kit import NOW, Bench, begin_first_layout, bench, bench1, new_bench
 from tests.support.clock import HandClock
 from tests.support.products import for_each
 from tests.support.runner import Shell
@@ -372,3 +373,15 @@ def test_an_archive_that_cannot_be_locked_names_the_step_that_helps(
     ran = any_layout.run("sync", "acme", *INTO)
     assert ran.code == 8
     assert step in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a named pipe")
+def test_a_settled_day_without_records_whose_file_is_no_file_cannot_be_read(tmp_path: Path) -> None:
+    bench = new_bench(tmp_path / "archive")
+    bench.sync(since=bench.now - timedelta(days=6))
+    path = bench.path("2026-11-09")
+    assert path.stat().st_size == 0
+    path.unlink()
+    os.mkfifo(path)  # has the same size
+    assert bench.sync().failed.keys() == {"2026-11-09"}
+    bench.ledger.close()

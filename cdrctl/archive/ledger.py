@@ -237,6 +237,10 @@ class Ledger:
         """Return none: the readings of all days are parsed."""
         return frozenset()
 
+    def whole_days(self, _profile: str, _call: str) -> frozenset[str]:
+        """Return none: the readings of all days are parsed."""
+        return frozenset()
+
     def sizes(self, _profile: str, _call: str) -> dict[str, int]:
         """Return none: the entries of all files are parsed."""
         return {}

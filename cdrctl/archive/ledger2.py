@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from cdrctl.archive.ahead import with_files, with_names
 from cdrctl.archive.files import contents_of, deleted_contents
@@ -24,7 +23,15 @@ from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
-from cdrctl.archive.ledger_days import CallLedger, file_entry, ledger_json, parse_ledger, text_of
+from cdrctl.archive.ledger_days import (
+    CallLedger,
+    file_entry,
+    ledger_json,
+    parse_ledger,
+    plain_sweeps,
+    sweep_state,
+    text_of,
+)
 from cdrctl.archive.ledger_merge import Unsaved, merged
 from cdrctl.archive.opening import etag_of, make_folder, names_in, pause, read_file, see_again
 from cdrctl.archive.places import StoredPath
@@ -180,6 +187,11 @@ class JsonLedger:
         """Return days of a call that are final, as `CallLedger.final_days` does: most of them, not always all."""
         with self._querying:
             return self._call(profile, call).final_days(lookback, latest, complete)
+
+    def whole_days(self, profile: str, call: str) -> frozenset[str]:
+        """Return days of a call with one successful reading of the whole day: of most of them, not of all."""
+        with self._querying:
+            return self._call(profile, call).whole_days()
 
     def sizes(self, profile: str, call: str) -> dict[str, int]:
         """Return the sizes of the files of a call in bytes, by day, as `CallLedger.sizes` does: of most, not of all."""
@@ -351,7 +363,7 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
         begins = None if plain.begins is None else aware(plain.begins)
         result = CallLedger(text_of(plain.provider), begins)
         result.retired = _first_day_left(archive, profile, call, plain.retired)
-        result.sweeps = _sweep_state(plain.sweeps)
+        result.sweeps = sweep_state(plain.sweeps)
         if result.retired is not None:
             for days in (plain.days, plain.odd_days):
                 for day in [one for one in days if is_retired(one, result.retired)]:
@@ -382,7 +394,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         "provider": ledger.provider,
         "begins": None if ledger.begins is None else rfc3339(ledger.begins),
         **({} if ledger.retired is None else {"retired": ledger.retired.isoformat()}),
-        **_plain_sweeps(ledger.sweeps),
+        **plain_sweeps(ledger.sweeps),
     }
     content = ledger_json({**head, "days": ledger.plain_days()}) + b"\n"
     try:
@@ -455,20 +467,6 @@ def _add_deleted_days(archive: Archive, profile: str, call: str, result: CallLed
         if lost is not None and day != UNKNOWN and not is_retired(day, result.retired):
             result.readings[day] = lost.readings
             result.files[day] = file_entry(archive, (profile, call, day), lost.sha256, lost.records, 0)
-
-
-def _plain_sweeps(sweeps: SweepState) -> dict[str, dict[str, str]]:
-    """Return the sweeps of a call as an entry of a dict for JSON; nothing if there were none."""
-    instants = {"finished": sweeps.finished, "began": sweeps.began}
-    plain = {name: rfc3339(at) for name, at in instants.items() if at is not None}
-    return {"sweeps": plain} if plain else {}
-
-
-def _sweep_state(plain: Any) -> SweepState:
-    """Return the sweeps of a call from their dict, if there is one."""
-    plain = plain or {}
-    finished, began = plain.get("finished"), plain.get("began")
-    return SweepState(None if finished is None else aware(finished), None if began is None else aware(began))
 
 
 def is_retired(day: str, retired: date | None) -> bool:

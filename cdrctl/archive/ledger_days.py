@@ -101,26 +101,34 @@ class _Whole(NamedTuple):
     end: datetime
 
 
-@functools.lru_cache(WINDOWS_REMEMBERED)
-def _whole(day: str, zone: tzinfo) -> _Whole | None:
-    """Return the bounds of a day; None for a name that is not a day."""
-    with suppress(ValueError):
-        window = whole_day(date.fromisoformat(day), zone)
-        return _Whole(rfc3339(window.since), rfc3339(window.until), window.until)
-    return None
+class _Days(dict[str, _Whole | None]):
+    """The days of a zone that were looked up, which the calls of an archive have in common; None if it is no day."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def __missing__(self, day: str) -> _Whole | None:
+        found = None
+        with suppress(ValueError):
+            window = whole_day(date.fromisoformat(day), self._zone)
+            found = _Whole(rfc3339(window.since), rfc3339(window.until), window.until)
+        self[day] = found
+        return found
+
+
+_days_of = functools.lru_cache(16)(_Days)
 
 
 _FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (CENTURY.start, CENTURY.stop))
 
 
-def _is_whole(day: str, plain: PlainDay, zone: tzinfo) -> bool:
+def _is_whole(whole: _Whole | None, plain: PlainDay) -> bool:
     """Return whether a day has one successful reading of all of it, with values that are in range."""
-    if len(plain.readings) != 1:
+    if whole is None or len(plain.readings) != 1:
         return False
-    (one,), whole, file = plain.readings, _whole(day, zone), plain.file
+    (one,), file = plain.readings, plain.file
     return (
-        whole is not None
-        and one.state == "done"
+        one.state == "done"
         and one.since == whole.since
         and one.until == whole.until
         and one.read_at is not None
@@ -207,6 +215,20 @@ def text_of(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise TypeError(f"not text: {value!r}")
     return value
+
+
+def plain_sweeps(sweeps: SweepState) -> dict[str, dict[str, str]]:
+    """Return the sweeps of a call as an entry of a dict for JSON; nothing if there were none."""
+    instants = {"finished": sweeps.finished, "began": sweeps.began}
+    plain = {name: rfc3339(at) for name, at in instants.items() if at is not None}
+    return {"sweeps": plain} if plain else {}
+
+
+def sweep_state(plain: Any) -> SweepState:
+    """Return the sweeps of a call from their dict, if there is one."""
+    plain = plain or {}
+    finished, began = plain.get("finished"), plain.get("began")
+    return SweepState(None if finished is None else aware(finished), None if began is None else aware(began))
 
 
 def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> PlainDay:
@@ -297,13 +319,13 @@ class CallLedger:
             TypeError: A value has another type.
             LookupError: A value is missing.
         """
-        self._place, zone = (archive, *names), archive.zone
+        self._place, known = (archive, *names), _days_of(archive.zone)
         for day, odd in plain.odd_days.items():
             file = _plain_file(odd["file"]) if "file" in odd else None
             self._readings[day] = [reading_of(one) for one in odd["readings"]]
             self._set(day, file, lateness_of(odd.get("lateness")))
         self._whole |= plain.days
-        self.parse([day for day, one in plain.days.items() if not _is_whole(day, one, zone)])
+        self.parse([day for day, one in plain.days.items() if not _is_whole(known[day], one)])
 
     def parse(self, days: Collection[str] | None = None) -> None:
         """Parse days, or all of them, that nobody has asked for yet."""
@@ -377,10 +399,10 @@ class CallLedger:
         """
         if not self._whole or self._place is None:
             return frozenset()
-        zone, wanted = self._place[0].zone, functools.cache(complete)
+        known, wanted = _days_of(self._place[0].zone), functools.cache(complete)
         found = []
         for day, plain in self._whole.items():
-            (one,), whole = plain.readings, _whole(day, zone)
+            (one,), whole = plain.readings, known[day]
             if (
                 whole is not None
                 and one.read_at is not None
@@ -389,6 +411,10 @@ class CallLedger:
             ):
                 found.append(day)
         return frozenset(found)
+
+    def whole_days(self) -> frozenset[str]:
+        """Return the days with one successful reading of the whole day that nobody has asked for yet."""
+        return frozenset(self._whole)
 
     def sizes(self) -> dict[str, int]:
         """Return the sizes of the files in bytes, by day, of the days that nobody has asked for yet."""

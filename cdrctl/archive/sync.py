@@ -183,8 +183,8 @@ def _own(job: _Job, *, adopt: bool) -> None:
 def _check_files(job: _Job) -> None:
     """Find the days whose file was deleted or changed by another program."""
     at, source, names = job.present(), job.source, (job.source.profile, job.source.call.name)
-    final = _final_days(job, at)
-    check_zone(job.archive, job.ledger.readings(*names, final), len(final))
+    whole = job.ledger.whole_days(*names)
+    check_zone(job.archive, job.ledger.readings(*names, whole), len(whole))
     oldest = retained_since(source.call, at)
     job.presence = check_files(job.archive, job.ledger, names, oldest, at, source.log, only_holes=job.only_holes)
     job.outcome.missing = job.presence.missing

@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from cdrctl.archive.index import aware, reading_of
+from cdrctl.archive.index import LARGEST, aware, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.store import is_of_disk, is_there, write_hint
@@ -58,6 +58,19 @@ class FileEntry(NamedTuple):
     sha256: str
     records: int
     bytes: int
+    etag: str = ""
+
+
+Count = Annotated[int, Meta(ge=0, le=LARGEST - 1)]
+"""A number of records or of bytes."""
+
+
+class PlainFile(Struct, omit_defaults=True):
+    """The file of a day as it is in the JSON of a ledger."""
+
+    sha256: str
+    records: Count
+    bytes: Count
     etag: str = ""
 
 
@@ -241,7 +254,7 @@ class Ledger:
         """Return none: the readings of all days are parsed."""
         return frozenset()
 
-    def sizes(self, _profile: str, _call: str) -> dict[str, int]:
+    def whole_files(self, _profile: str, _call: str) -> dict[str, PlainFile]:
         """Return none: the entries of all files are parsed."""
         return {}
 

@@ -22,7 +22,7 @@ from cdrctl.archive.files import contents_of, deleted_contents
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
-from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
+from cdrctl.archive.ledger import FileEntry, KeptCall, PlainFile, SweepState
 from cdrctl.archive.ledger_days import (
     CallLedger,
     file_entry,
@@ -193,10 +193,10 @@ class JsonLedger:
         with self._querying:
             return self._call(profile, call).whole_days()
 
-    def sizes(self, profile: str, call: str) -> dict[str, int]:
-        """Return the sizes of the files of a call in bytes, by day, as `CallLedger.sizes` does: of most, not of all."""
+    def whole_files(self, profile: str, call: str) -> dict[str, PlainFile]:
+        """Return the files of a call by day, of the days that `whole_days` returns."""
         with self._querying:
-            return self._call(profile, call).sizes()
+            return self._call(profile, call).whole_files()
 
     def keep(self, kept: KeptCall) -> None:
         """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""

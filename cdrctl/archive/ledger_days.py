@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from cdrctl.archive.index import LARGEST, aware, reading_of
+from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading, whole_day
 from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
-from cdrctl.archive.ledger import FileEntry, SweepState
+from cdrctl.archive.ledger import Count, FileEntry, PlainFile, SweepState
 from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window, rfc3339
@@ -26,38 +26,29 @@ from cdrctl.windows import Window, rfc3339
 WINDOWS_REMEMBERED = 4096
 """How many windows stay parsed: those of some years of days, which the calls have in common."""
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST - 1)]
-
 
 class _PlainReading(msgspec.Struct, omit_defaults=True):
     since: str
     until: str
     state: Literal["planned", "done", "failed"]
     read_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
-    records: _Count
+    records: Count
     error: str
     options: str = ""
     mixed: bool = False
 
 
-class _PlainFile(msgspec.Struct, omit_defaults=True):
-    sha256: str
-    records: _Count
-    bytes: _Count
-    etag: str = ""
-
-
 class _PlainLateness(msgspec.Struct, omit_defaults=True):
     swept: bool = False
-    beyond: _Count = 0
-    seen: dict[str, _Count] = {}
+    beyond: Count = 0
+    seen: dict[str, Count] = {}
 
 
 class PlainDay(msgspec.Struct, omit_defaults=True):
     """A day as it is in the JSON of a ledger."""
 
     readings: list[_PlainReading]
-    file: _PlainFile | None = None
+    file: PlainFile | None = None
     lateness: _PlainLateness | None = None
 
 
@@ -162,7 +153,7 @@ def _lateness(plain: _PlainLateness | None) -> Lateness | None:
     return None if plain is None else lateness_of(msgspec.to_builtins(plain))
 
 
-def _checked_entry(archive: Archive, names: tuple[str, str, str], plain: _PlainFile) -> FileEntry:
+def _checked_entry(archive: Archive, names: tuple[str, str, str], plain: PlainFile) -> FileEntry:
     day = names[2]
     if "/" in day or "\\" in day or ".." in day:
         raise ValueError(f"not the name of a day: {day!r}")
@@ -171,7 +162,7 @@ def _checked_entry(archive: Archive, names: tuple[str, str, str], plain: _PlainF
     return file_entry(archive, names, plain.sha256, plain.records, plain.bytes, plain.etag)
 
 
-def _plain_file(plain: Any) -> _PlainFile:
+def _plain_file(plain: Any) -> PlainFile:
     """Return the entry of a file from its dict.
 
     Raises:
@@ -185,7 +176,7 @@ def _plain_file(plain: Any) -> _PlainFile:
             raise TypeError(f"not a number of records or of bytes: {value!r}")
         if value < 0:
             raise ValueError(f"not a number of records or of bytes: {value}")
-    return _PlainFile(sha256, records, size, text_of(plain.get("etag", "")))
+    return PlainFile(sha256, records, size, text_of(plain.get("etag", "")))
 
 
 def file_entry(
@@ -246,7 +237,7 @@ def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: La
         )
         for one in readings
     ]
-    file = None if entry is None else _PlainFile(entry.sha256, entry.records, entry.bytes, entry.etag)
+    file = None if entry is None else PlainFile(entry.sha256, entry.records, entry.bytes, entry.etag)
     late = None if lateness is None else _PlainLateness(**plain_lateness(lateness))
     return PlainDay(told, file, late)
 
@@ -338,7 +329,7 @@ class CallLedger:
                 self._set(day, plain.file, _lateness(plain.lateness))
                 self._parsed[day] = plain, self._readings[day], self._files.get(day), self._lateness.get(day)
 
-    def _set(self, day: str, file: _PlainFile | None, late: Lateness | None) -> None:
+    def _set(self, day: str, file: PlainFile | None, late: Lateness | None) -> None:
         if file is not None and self._place is not None:
             archive, *names = self._place
             self._files[day] = _checked_entry(archive, (names[0], names[1], day), file)
@@ -416,6 +407,6 @@ class CallLedger:
         """Return the days with one successful reading of the whole day that nobody has asked for yet."""
         return frozenset(self._whole)
 
-    def sizes(self) -> dict[str, int]:
-        """Return the sizes of the files in bytes, by day, of the days that nobody has asked for yet."""
-        return {day: plain.file.bytes for day, plain in self._whole.items() if plain.file is not None}
+    def whole_files(self) -> dict[str, PlainFile]:
+        """Return the files by day, of the days that `whole_days` returns."""
+        return {day: plain.file for day, plain in self._whole.items() if plain.file is not None}

@@ -21,7 +21,7 @@ from cdrctl.archive.files import contents_of, foreign_records
 from cdrctl.archive.index import index_name
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.layout2 import READINGS, update_readings
-from cdrctl.archive.ledger import FileEntry
+from cdrctl.archive.ledger import FileEntry, PlainFile
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
@@ -94,7 +94,8 @@ def check_files(
     found, folder = Presence(), archive.folder
     size_of, is_in = sizes_in(folder), presence_in(folder)
     mirror = folder.place[0] if isinstance(folder, StoredPath) else None
-    alike = frozenset() if mirror is not None else _unchanged(archive, ledger.sizes(*names), names)
+    files = ledger.whole_files(*names)
+    alike = _unchanged(archive, files, names) if mirror is None else _unchanged_objects(archive, mirror, files, names)
     readings = ledger.readings(*names, alike)
     for entry in ledger.files(*names, without=alike):
         size = size_of(entry.path) if mirror is None else _known_size(mirror, entry)
@@ -116,20 +117,37 @@ def check_files(
     return found
 
 
-def _unchanged(archive: Archive, sizes: Mapping[str, int], names: tuple[str, str]) -> frozenset[str]:
+def _unchanged(archive: Archive, files: Mapping[str, PlainFile], names: tuple[str, str]) -> frozenset[str]:
     """Return the days whose file has the size of the ledger and its readings beside it.
 
     A run looks at every day of an archive, so nothing is done here for a day but the two questions to the system.
     """
     profile, call = names
-    root, file, found = f"{archive.folder}/{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{archive.form}", []
+    root, name, found = f"{archive.folder}/{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{archive.form}", []
     look, is_there, beside = os.stat, os.access, f"/{READINGS}"
-    for day, size in sizes.items():
+    for day, file in files.items():
         folder = f"{root}{day}"
         with suppress(OSError):
-            there = look(folder + file)
-            if there.st_size == size and S_ISREG(there.st_mode) and is_there(folder + beside, os.F_OK):
+            there = look(folder + name)
+            if there.st_size == file.bytes and S_ISREG(there.st_mode) and is_there(folder + beside, os.F_OK):
                 found.append(day)
+    return frozenset(found)
+
+
+def _unchanged_objects(
+    archive: Archive, mirror: Mirror, files: Mapping[str, PlainFile], names: tuple[str, str]
+) -> frozenset[str]:
+    """Return the days whose object has the size and the version of the ledger, and its readings beside it."""
+    profile, call = names
+    root, found = f"{PROFILE}{profile}/{CALL}{call}/{DATE}", []
+    for day, file in files.items():
+        key = f"{root}{day}/cdrs.{archive.form}"
+        version = mirror.listed.version(key)
+        if version is None or version.size != file.bytes or version.etag != file.etag:
+            continue
+        if mirror.listed.size(f"{root}{day}/{READINGS}") is not None:
+            mirror.learn(key, version.etag, file.sha256)  # as `_known_size` does
+            found.append(day)
     return frozenset(found)
 
 

@@ -12,19 +12,20 @@ import errno
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from cdrctl.archive.index import LARGEST, aware, reading_of
+from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.store import is_of_disk, is_there, write_hint
+from cdrctl.archive.whole_days import WholeDays
 from cdrctl.errors import LockedError, OutputError
 from cdrctl.windows import rfc3339
 
@@ -58,19 +59,6 @@ class FileEntry(NamedTuple):
     sha256: str
     records: int
     bytes: int
-    etag: str = ""
-
-
-Count = Annotated[int, Meta(ge=0, le=LARGEST - 1)]
-"""A number of records or of bytes."""
-
-
-class PlainFile(Struct, omit_defaults=True):
-    """The file of a day as it is in the JSON of a ledger."""
-
-    sha256: str
-    records: Count
-    bytes: Count
     etag: str = ""
 
 
@@ -244,19 +232,9 @@ class Ledger:
                 query = f"DELETE FROM {table} WHERE profile = ? AND call = ?"  # noqa: S608 - a text of ours
                 db.execute(query, (profile, call))
 
-    def final_days(
-        self, _profile: str, _call: str, _lookback: timedelta, _latest: datetime, _complete: Callable[[str], bool]
-    ) -> frozenset[str]:
+    def whole_days(self, _profile: str, _call: str) -> WholeDays:
         """Return none: the readings of all days are parsed."""
-        return frozenset()
-
-    def whole_days(self, _profile: str, _call: str) -> frozenset[str]:
-        """Return none: the readings of all days are parsed."""
-        return frozenset()
-
-    def whole_files(self, _profile: str, _call: str) -> dict[str, PlainFile]:
-        """Return none: the entries of all files are parsed."""
-        return {}
+        return WholeDays(UTC, {})
 
     def readings(self, profile: str, call: str, without: Collection[str] = ()) -> dict[str, list[Reading]]:
         """Return the readings of a call by day, oldest first, without those of some days."""

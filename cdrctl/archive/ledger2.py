@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from cdrctl.archive.ahead import with_files, with_names
@@ -22,7 +22,7 @@ from cdrctl.archive.files import contents_of, deleted_contents
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
-from cdrctl.archive.ledger import FileEntry, KeptCall, PlainFile, SweepState
+from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
 from cdrctl.archive.ledger_days import (
     CallLedger,
     file_entry,
@@ -49,6 +49,7 @@ from cdrctl.archive.store import (
     write_hint,
     writing_archive,
 )
+from cdrctl.archive.whole_days import WholeDays
 from cdrctl.errors import CdrctlError, ConflictError, LockedError, OutputError
 from cdrctl.windows import rfc3339
 
@@ -181,22 +182,10 @@ class JsonLedger:
                 found += [file for day in ledger.days() if day not in without and (file := ledger.day_file(day))]
         return found
 
-    def final_days(
-        self, profile: str, call: str, lookback: timedelta, latest: datetime, complete: Callable[[str], bool]
-    ) -> frozenset[str]:
-        """Return days of a call that are final, as `CallLedger.final_days` does: most of them, not always all."""
+    def whole_days(self, profile: str, call: str) -> WholeDays:
+        """Return days of a call with one successful reading of the whole day: most of them, not always all."""
         with self._querying:
-            return self._call(profile, call).final_days(lookback, latest, complete)
-
-    def whole_days(self, profile: str, call: str) -> frozenset[str]:
-        """Return days of a call with one successful reading of the whole day: of most of them, not of all."""
-        with self._querying:
-            return self._call(profile, call).whole_days()
-
-    def whole_files(self, profile: str, call: str) -> dict[str, PlainFile]:
-        """Return the files of a call by day, of the days that `whole_days` returns."""
-        with self._querying:
-            return self._call(profile, call).whole_files()
+            return self._call(profile, call).whole(self.archive)
 
     def keep(self, kept: KeptCall) -> None:
         """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""

@@ -8,48 +8,23 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
 
 import msgspec
 
 from cdrctl.archive.index import aware, reading_of
-from cdrctl.archive.intervals import Reading, whole_day
+from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
-from cdrctl.archive.ledger import Count, FileEntry, PlainFile, SweepState
+from cdrctl.archive.ledger import FileEntry, SweepState
 from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
+from cdrctl.archive.whole_days import PlainDay, PlainFile, PlainLateness, PlainReading, WholeDays, days_of, is_whole
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window, rfc3339
 
 WINDOWS_REMEMBERED = 4096
 """How many windows stay parsed: those of some years of days, which the calls have in common."""
-
-
-class _PlainReading(msgspec.Struct, omit_defaults=True):
-    since: str
-    until: str
-    state: Literal["planned", "done", "failed"]
-    read_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
-    records: Count
-    error: str
-    options: str = ""
-    mixed: bool = False
-
-
-class _PlainLateness(msgspec.Struct, omit_defaults=True):
-    swept: bool = False
-    beyond: Count = 0
-    seen: dict[str, Count] = {}
-
-
-class PlainDay(msgspec.Struct, omit_defaults=True):
-    """A day as it is in the JSON of a ledger."""
-
-    readings: list[_PlainReading]
-    file: PlainFile | None = None
-    lateness: _PlainLateness | None = None
 
 
 class PlainLedger(msgspec.Struct):
@@ -84,52 +59,7 @@ def parse_ledger(content: bytes) -> PlainLedger:
         return PlainLedger(plain["provider"], plain["begins"], {}, *rest, dict(plain["days"].items()))
 
 
-class _Whole(NamedTuple):
-    """A day of a zone: its bounds as a ledger has them, and its end."""
-
-    since: str
-    until: str
-    end: datetime
-
-
-class _Days(dict[str, _Whole | None]):
-    """The days of a zone that were looked up, which the calls of an archive have in common; None if it is no day."""
-
-    def __init__(self, zone: tzinfo) -> None:
-        self._zone = zone
-
-    def __missing__(self, day: str) -> _Whole | None:
-        found = None
-        with suppress(ValueError):
-            window = whole_day(date.fromisoformat(day), self._zone)
-            found = _Whole(rfc3339(window.since), rfc3339(window.until), window.until)
-        self[day] = found
-        return found
-
-
-_days_of = functools.lru_cache(16)(_Days)
-
-
-_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (CENTURY.start, CENTURY.stop))
-
-
-def _is_whole(whole: _Whole | None, plain: PlainDay) -> bool:
-    """Return whether a day has one successful reading of all of it, with values that are in range."""
-    if whole is None or len(plain.readings) != 1:
-        return False
-    (one,), file = plain.readings, plain.file
-    return (
-        one.state == "done"
-        and one.since == whole.since
-        and one.until == whole.until
-        and one.read_at is not None
-        and _FIRST <= one.read_at < _LAST
-        and not one.error
-        and (file is None or "\0" not in file.sha256)
-    )
-
-
-def _reading(plain: _PlainReading) -> Reading:
+def _reading(plain: PlainReading) -> Reading:
     """Return a reading.
 
     Raises:
@@ -149,7 +79,7 @@ def _window(since: str, until: str) -> Window:
     return Window(aware(since), aware(until))
 
 
-def _lateness(plain: _PlainLateness | None) -> Lateness | None:
+def _lateness(plain: PlainLateness | None) -> Lateness | None:
     return None if plain is None else lateness_of(msgspec.to_builtins(plain))
 
 
@@ -225,7 +155,7 @@ def sweep_state(plain: Any) -> SweepState:
 def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> PlainDay:
     """Return a day as a ledger has it."""
     told = [
-        _PlainReading(
+        PlainReading(
             rfc3339(one.window.since),
             rfc3339(one.window.until),
             one.state,
@@ -238,7 +168,7 @@ def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: La
         for one in readings
     ]
     file = None if entry is None else PlainFile(entry.sha256, entry.records, entry.bytes, entry.etag)
-    late = None if lateness is None else _PlainLateness(**plain_lateness(lateness))
+    late = None if lateness is None else PlainLateness(**plain_lateness(lateness))
     return PlainDay(told, file, late)
 
 
@@ -310,13 +240,13 @@ class CallLedger:
             TypeError: A value has another type.
             LookupError: A value is missing.
         """
-        self._place, known = (archive, *names), _days_of(archive.zone)
+        self._place, known = (archive, *names), days_of(archive.zone)
         for day, odd in plain.odd_days.items():
             file = _plain_file(odd["file"]) if "file" in odd else None
             self._readings[day] = [reading_of(one) for one in odd["readings"]]
             self._set(day, file, lateness_of(odd.get("lateness")))
         self._whole |= plain.days
-        self.parse([day for day, one in plain.days.items() if not _is_whole(known[day], one)])
+        self.parse([day for day, one in plain.days.items() if not is_whole(known[day], one)])
 
     def parse(self, days: Collection[str] | None = None) -> None:
         """Parse days, or all of them, that nobody has asked for yet."""
@@ -380,33 +310,6 @@ class CallLedger:
             known = self._parsed[day] = plain_day(readings, entry, late), readings, entry, late
         return known[0]
 
-    def final_days(self, lookback: timedelta, latest: datetime, complete: Callable[[str], bool]) -> frozenset[str]:
-        """Return days that one reading shows as final, of those that nobody has asked for yet.
-
-        Args:
-            lookback: For how long after a call its record may still change.
-            latest: A reading that is dated later does not count.
-            complete: Whether a reading with some options has all that is wanted.
-        """
-        if not self._whole or self._place is None:
-            return frozenset()
-        known, wanted = _days_of(self._place[0].zone), functools.cache(complete)
-        found = []
-        for day, plain in self._whole.items():
-            (one,), whole = plain.readings, known[day]
-            if (
-                whole is not None
-                and one.read_at is not None
-                and whole.end + lookback <= one.read_at <= latest
-                and wanted(one.options)
-            ):
-                found.append(day)
-        return frozenset(found)
-
-    def whole_days(self) -> frozenset[str]:
+    def whole(self, archive: Archive) -> WholeDays:
         """Return the days with one successful reading of the whole day that nobody has asked for yet."""
-        return frozenset(self._whole)
-
-    def whole_files(self) -> dict[str, PlainFile]:
-        """Return the files by day, of the days that `whole_days` returns."""
-        return {day: plain.file for day, plain in self._whole.items() if plain.file is not None}
+        return WholeDays(archive.zone, dict(self._whole))

@@ -21,7 +21,7 @@ from cdrctl.archive.files import contents_of, foreign_records
 from cdrctl.archive.index import index_name
 from cdrctl.archive.intervals import Reading, overlap, replan, subtract, whole_day, with_attempts
 from cdrctl.archive.layout2 import READINGS, update_readings
-from cdrctl.archive.ledger import FileEntry, PlainFile
+from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
@@ -40,6 +40,7 @@ from cdrctl.archive.store import (
     whose_in,
     writing_archive,
 )
+from cdrctl.archive.whole_days import PlainFile
 from cdrctl.errors import ConfigurationError
 from cdrctl.export.rows import Log
 from cdrctl.windows import Window
@@ -94,7 +95,7 @@ def check_files(
     found, folder = Presence(), archive.folder
     size_of, is_in = sizes_in(folder), presence_in(folder)
     mirror = folder.place[0] if isinstance(folder, StoredPath) else None
-    files = ledger.whole_files(*names)
+    files = ledger.whole_days(*names).files()
     alike = _unchanged(archive, files, names) if mirror is None else _unchanged_objects(archive, mirror, files, names)
     readings = ledger.readings(*names, alike)
     for entry in ledger.files(*names, without=alike):
@@ -137,15 +138,14 @@ def _unchanged(archive: Archive, files: Mapping[str, PlainFile], names: tuple[st
 def _unchanged_objects(
     archive: Archive, mirror: Mirror, files: Mapping[str, PlainFile], names: tuple[str, str]
 ) -> frozenset[str]:
-    """Return the days whose object has the size and the version of the ledger, and its readings beside it."""
+    """Return the days whose object is the version of the ledger, and has its readings beside it."""
     profile, call = names
     root, found = f"{PROFILE}{profile}/{CALL}{call}/{DATE}", []
     for day, file in files.items():
         key = f"{root}{day}/cdrs.{archive.form}"
         version = mirror.listed.version(key)
-        if version is None or version.size != file.bytes or version.etag != file.etag:
-            continue
-        if mirror.listed.size(f"{root}{day}/{READINGS}") is not None:
+        has_readings = mirror.listed.size(f"{root}{day}/{READINGS}") is not None
+        if version is not None and version.etag == file.etag and has_readings:
             mirror.learn(key, version.etag, file.sha256)  # as `_known_size` does
             found.append(day)
     return frozenset(found)

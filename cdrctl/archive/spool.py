@@ -69,10 +69,7 @@ class Spool:
     def _db(self) -> sqlite3.Connection:
         """The database, which is created for the first record: most nights of a quiet customer have none."""
         if self._open is None:
-            self._open = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-            self._open.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-            self._open.executescript(_TABLES)
-            self._open.create_function("second", 1, lambda key: numbered_key(key, 2), deterministic=True)
+            self._open = _new_database()
         return self._open
 
     def __enter__(self) -> Self:
@@ -138,8 +135,6 @@ class Spool:
 
     def count_new(self) -> int:
         """Return how many records came."""
-        if self._open is None:
-            return 0
         return self._count("SELECT count(*) FROM new")
 
     def first_line(self) -> bytes | None:
@@ -192,8 +187,6 @@ class Spool:
             return Merged(Counts(), 0, 0, 0, changed=False)
         with on_disk():
             self._assign_keys()
-            self._db.execute("CREATE UNIQUE INDEX old_key ON old (key)")
-            self._db.execute("CREATE UNIQUE INDEX new_key ON new (key)")
             since, until = (UNPLACED, 2**63 - 1) if window is None else _span(window)
             self._match_renamed(since, until, traits, complete=complete)
             if keep is not None:
@@ -205,8 +198,8 @@ class Spool:
                     (since, until),
                 )
             left = _drop_moved(self._db, traits, near)
-            counts, gone = self._counts(read_before), self._count("SELECT count(*) FROM missing")
-            different = self._change_rows(read_at, shrink=shrink) or left or any(counts[:3])
+            counts, gone = _counts(self._db, read_before), self._count("SELECT count(*) FROM missing")
+            different = _change_rows(self._db, read_at, shrink=shrink) or left or any(counts[:3])
             marked = self._count("SELECT count(*) FROM old WHERE gone IS NOT NULL AND key NOT IN (SELECT key FROM new)")
             counts = counts._replace(gone=gone, kept=0 if shrink else gone)
             return Merged(counts, self._records(), counts.kept, marked, different)
@@ -225,8 +218,6 @@ class Spool:
 
     def gone_since(self, instant: datetime) -> int:
         """Return how many missing records are known to be gone since an instant or later."""
-        if self._open is None:
-            return 0
         query = "SELECT count(*) FROM old WHERE gone > ? AND key IN (SELECT key FROM missing)"
         return self._count(query, milliseconds(instant))
 
@@ -242,7 +233,7 @@ class Spool:
         yield from (start for (start,) in self._db.execute(f"SELECT start {_FRESH} AND ({late})", values))
 
     def _count(self, query: str, *values: object) -> int:
-        return int(self._db.execute(query, values).fetchone()[0])
+        return 0 if self._open is None else _count(self._open, query, *values)
 
     def _records(self) -> int:
         old = "SELECT count(*) FROM old WHERE key NOT IN (SELECT key FROM new)"
@@ -264,6 +255,8 @@ class Spool:
             self.add_new(assign_family_keys(key, members, had))
         self._db.execute("DROP INDEX old_keys")
         self._db.execute("DROP INDEX new_keys")
+        self._db.execute("CREATE UNIQUE INDEX old_key ON old (key)")
+        self._db.execute("CREATE UNIQUE INDEX new_key ON new (key)")
 
     def _family(self, key: bytes, count: int) -> dict[bytes, Entry]:
         """Return the old records with the same id, and those with the next numbers, by key."""
@@ -304,29 +297,13 @@ class Spool:
             query = f"UPDATE new SET line = keep(({old}), line) WHERE line != ({old})"  # noqa: S608 - texts of ours
             self._db.execute(query)
 
-    def _counts(self, read_before: Sequence[Window]) -> Counts:
-        """Return the numbers of new, late and changed records."""
-        total = self._count(f"SELECT count(*) {_FRESH}")
-        before, values = _within([_span(one) for one in read_before])
-        late = self._count(f"SELECT count(*) {_FRESH} AND ({before})", *values)
-        changed = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE old.line != new.line") + self._count(
-            "SELECT count(*) FROM renamed JOIN old ON old.key = renamed.key JOIN new ON new.key = renamed.other "
-            "WHERE old.line != new.line"
-        )
-        return Counts(total - late, late, changed)
 
-    def _change_rows(self, read_at: datetime | None, *, shrink: bool) -> bool:
-        """Remove the old rows that leave, mark those that are gone, and return whether a row differs from the file."""
-        moved = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE old.start != new.start")
-        back = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE gone IS NOT NULL")
-        left = self._db.execute("DELETE FROM old WHERE key IN (SELECT key FROM renamed)").rowcount
-        if shrink:
-            left += self._db.execute("DELETE FROM old WHERE key IN (SELECT key FROM missing)").rowcount
-        marked = 0
-        if read_at is not None:
-            query = "UPDATE old SET gone = ? WHERE gone IS NULL AND key IN (SELECT key FROM missing)"
-            marked = self._db.execute(query, (milliseconds(read_at),)).rowcount
-        return bool(moved or back or left or marked)
+def _new_database() -> sqlite3.Connection:
+    db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+    db.executescript(_TABLES)
+    db.create_function("second", 1, lambda key: numbered_key(key, 2), deterministic=True)
+    return db
 
 
 def _drop_moved(db: sqlite3.Connection, traits: Traits, near: NearRows) -> bool:
@@ -359,6 +336,37 @@ def unusable_temporary_files(error: Exception) -> OutputError:
         f"the records of a day cannot be kept among the temporary files: {error}",
         hint="free disk space there, or set TMPDIR to a folder with more",
     )
+
+
+def _counts(db: sqlite3.Connection, read_before: Sequence[Window]) -> Counts:
+    """Return the numbers of new, late and changed records."""
+    total = _count(db, f"SELECT count(*) {_FRESH}")
+    before, values = _within([_span(one) for one in read_before])
+    late = _count(db, f"SELECT count(*) {_FRESH} AND ({before})", *values)
+    changed = _count(db, "SELECT count(*) FROM old JOIN new USING (key) WHERE old.line != new.line") + _count(
+        db,
+        "SELECT count(*) FROM renamed JOIN old ON old.key = renamed.key JOIN new ON new.key = renamed.other "
+        "WHERE old.line != new.line",
+    )
+    return Counts(total - late, late, changed)
+
+
+def _change_rows(db: sqlite3.Connection, read_at: datetime | None, *, shrink: bool) -> bool:
+    """Remove the old rows that leave, mark those that are gone, and return whether a row differs from the file."""
+    moved = _count(db, "SELECT count(*) FROM old JOIN new USING (key) WHERE old.start != new.start")
+    back = _count(db, "SELECT count(*) FROM old JOIN new USING (key) WHERE gone IS NOT NULL")
+    left = db.execute("DELETE FROM old WHERE key IN (SELECT key FROM renamed)").rowcount
+    if shrink:
+        left += db.execute("DELETE FROM old WHERE key IN (SELECT key FROM missing)").rowcount
+    marked = 0
+    if read_at is not None:
+        query = "UPDATE old SET gone = ? WHERE gone IS NULL AND key IN (SELECT key FROM missing)"
+        marked = db.execute(query, (milliseconds(read_at),)).rowcount
+    return bool(moved or back or left or marked)
+
+
+def _count(db: sqlite3.Connection, query: str, *values: object) -> int:
+    return int(db.execute(query, values).fetchone()[0])
 
 
 def _within(spans: Sequence[tuple[int, int]]) -> tuple[str, list[int]]:

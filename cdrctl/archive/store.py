@@ -223,6 +223,8 @@ def stage_file(
     """
     stored = isinstance(path, StoredPath)
     old = path.stat() if not stored and path.exists() else None
+    if stored:  # nothing of its folder need have been downloaded yet
+        make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=_PART, dir=path.parent)
     temporary = Path(name)
     try:

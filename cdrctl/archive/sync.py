@@ -183,7 +183,7 @@ def _own(job: _Job, *, adopt: bool) -> None:
 def _check_files(job: _Job) -> None:
     """Find the days whose file was deleted or changed by another program."""
     at, source, names = job.present(), job.source, (job.source.profile, job.source.call.name)
-    whole = job.ledger.whole_days(*names)
+    whole = job.ledger.whole_days(*names).days
     check_zone(job.archive, job.ledger.readings(*names, whole), len(whole))
     oldest = retained_since(source.call, at)
     job.presence = check_files(job.archive, job.ledger, names, oldest, at, source.log, only_holes=job.only_holes)
@@ -304,7 +304,7 @@ def _final_days(job: _Job, at: datetime) -> frozenset[str]:
         return has_all(source.call, options, source.options)
 
     latest = at + CLOCKS_MAY_DIFFER
-    return job.ledger.final_days(source.profile, source.call.name, job.lookback, latest, is_complete)
+    return job.ledger.whole_days(source.profile, source.call.name).final(job.lookback, latest, is_complete)
 
 
 def _make_plan(job: _Job) -> _Plan:

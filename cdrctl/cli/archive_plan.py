@@ -132,7 +132,7 @@ def _make_plan(
     start = first_instant(archive, job.call, now, ago, since, None if kept is None else kept.begins)
     until, oldest = available_until(job.call, now), retained_since(job.call, now)
     about = job.name, job.call.name
-    final = ledger.final_days(*about, ago, LATEST, lambda _: True) if ledger else frozenset[str]()
+    final = ledger.whole_days(*about).final(ago, LATEST, lambda _: True) if ledger else frozenset[str]()
     known = ledger.readings(*about, final) if ledger else {}
     start = not_retired(archive.zone, start, None if kept is None else kept.retired)
     days, lost = plan_days(start, until, oldest, known, archive, ago, final=final)

@@ -114,7 +114,9 @@ def test_only_a_day_that_one_reading_shows_as_final_is_final(
     def final() -> frozenset[str]:
         found = read_ledger(archive, "acme", "cdrs")
         assert found is not None
-        return found.final_days(timedelta(hours=48), DAY.until + timedelta(days=5), lambda options: not options)
+        return found.whole(archive).final(
+            timedelta(hours=48), DAY.until + timedelta(days=5), lambda options: not options
+        )
 
     path = ledger_path(archive, "acme", "cdrs")
     plain = json.loads(path.read_bytes())

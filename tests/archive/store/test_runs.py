@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from cdrctl.windows import Window
 from tests.archive.store import google
 from tests.archive.store.conftest import Store
 from tests.archive.store.proxy import LOST, RESET, Asked
-from tests.archive.sync_kit import Bench, call
+from tests.archive.sync_kit import NOW, Bench, call
 from tests.archive.test_responses import plain
 
 DAY = "2026-11-11"
@@ -117,6 +117,32 @@ def test_the_records_of_two_runs_are_merged_without_asking_the_provider_again(
     assert ids(store)[DAY] == ["both", "ours", "theirs"]
     ledger = last.ledger.files("acme", "cdrs")
     assert {one.day: one.records for one in ledger} == {day: len(names) for day, names in ids(store).items()}
+
+
+def test_a_settled_day_whose_object_another_program_changed_is_read_again(store: Store) -> None:
+    old = call("old", "2026-11-08T10:00:00Z", "word")
+    bench_on(store, old).sync(since=NOW - timedelta(days=5))
+    name = "profile=acme/call=cdrs/date=2026-11-08/cdrs.jsonl"
+    written = store.objects()[name]
+    store.put(name, written.replace(b"word", b"WORD"))  # of the same size
+    again = bench_on(store, old)
+    again.sync()
+    assert again.asked[0] == Window(datetime(2026, 11, 8, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
+    assert store.objects()[name] == written
+
+
+def test_a_settled_day_in_a_store_gets_its_readings_again(store: Store) -> None:
+    bench_on(store, call("old", "2026-11-08T10:00:00Z")).sync(since=NOW - timedelta(days=5))
+    name = "profile=acme/call=cdrs/date=2026-11-08/_readings.json"
+    written = json.loads(store.objects()[name])["files"]
+    store.remove(name)
+    again = bench_on(store, call("old", "2026-11-08T10:00:00Z"))
+    again.sync()
+    assert all(one.since > NOW - timedelta(days=2) for one in again.asked)
+    told = json.loads(store.objects()[name])["files"]
+    assert {sha256: one["readings"] for sha256, one in told.items()} == {
+        sha256: one["readings"] for sha256, one in written.items()
+    }
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ ONE_A_MINUTE = {"window": RateLimit(1, 60)}
 def shelf(folder: Path, provider: str = "webex", **settings: Any) -> PaceFile:
     """Return the shared reservations of a profile with these settings."""
     given = settings or {"access_token": SECRET}
-    return pace_file(folder / "config.toml", provider, load(provider).settings(**given))
+    return pace_file(folder / "config.toml", provider, load(provider).settings.of(given))
 
 
 class Run(RateLimiter):

@@ -51,7 +51,8 @@ def test_a_night_is_the_same_as_in_one_process(fleet: Fleet, two: Cluster) -> No
     spans = [(key.split("-")[1], since, until) for key, _, since, until in two.ask("stream")]
     assert sorted(name for name, _, _ in spans) == ["a1", "a2", "a3", "b", "c"]
     of_one = sorted((since, until) for name, since, until in spans if name.startswith("a"))
-    assert all(before[1] <= after[0] for before, after in pairwise(of_one))
+    for before, after in pairwise(of_one):  # Dask estimates how far the clocks of its workers are apart
+        assert before[1] - after[0] < (after[1] - after[0]) / 2
     assert not [*(fleet.folder / "there").rglob("*.mark")]
 
 

@@ -139,7 +139,7 @@ def test_a_leg_that_comes_late_is_in_its_call_and_removed_legs_are_not(shell: Sh
         shutil.copytree(f"whole/{name}", f"archive/{name}")
     ran = shell.run("verify", *INTO)
     assert ran.code == 3
-    assert "calls/profile=kazoo/date=2026-11-11/calls.jsonl\twas changed, or its legs have" in ran.out
+    assert "calls/profile=kazoo/date=2026-11-11/calls.jsonl\twas changed, or its legs were" in ran.out
     shell.run("verify", *INTO, "--rebuild")
     assert stored()["kazoo", "2026-11-11"] == before["kazoo", "2026-11-11"]
 

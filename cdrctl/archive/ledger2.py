@@ -167,8 +167,7 @@ class JsonLedger:
         """Return the readings of a call by day, oldest first, without those of some days."""
         with self._querying:
             found = self._call(profile, call)
-            days = [day for day in found.days() if day not in without]
-            return {day: list(told) for day in days if (told := found.day_readings(day))}
+            return {day: list(told) for day in found.parsed(without) if (told := found.day_readings(day))}
 
     def files(
         self, profile: str | None = None, call: str | None = None, without: Collection[str] = ()
@@ -179,7 +178,7 @@ class JsonLedger:
         for one in with_ledgers(self.archive, names):
             with self._querying:
                 ledger = self._call(*one)
-                found += [file for day in ledger.days() if day not in without and (file := ledger.day_file(day))]
+                found += [file for day in ledger.parsed(without) if (file := ledger.day_file(day))]
         return found
 
     def whole_days(self, profile: str, call: str) -> WholeDays:

@@ -79,17 +79,15 @@ def _window(since: str, until: str) -> Window:
     return Window(aware(since), aware(until))
 
 
-def _lateness(plain: PlainLateness | None) -> Lateness | None:
-    return None if plain is None else lateness_of(msgspec.to_builtins(plain))
+def _entry_of(archive: Archive, names: tuple[str, str, str], plain: PlainFile) -> FileEntry:
+    return file_entry(archive, names, plain.sha256, plain.records, plain.bytes, plain.etag)
 
 
-def _checked_entry(archive: Archive, names: tuple[str, str, str], plain: PlainFile) -> FileEntry:
-    day = names[2]
+def _check(day: str, file: PlainFile | None) -> None:
     if "/" in day or "\\" in day or ".." in day:
         raise ValueError(f"not the name of a day: {day!r}")
-    if "\0" in plain.sha256:
-        raise TypeError(f"not text: {plain.sha256!r}")
-    return file_entry(archive, names, plain.sha256, plain.records, plain.bytes, plain.etag)
+    if file is not None and "\0" in file.sha256:
+        raise TypeError(f"not text: {file.sha256!r}")
 
 
 def _plain_file(plain: Any) -> PlainFile:
@@ -243,41 +241,52 @@ class CallLedger:
         self._place, known = (archive, *names), days_of(archive.zone)
         for day, odd in plain.odd_days.items():
             file = _plain_file(odd["file"]) if "file" in odd else None
-            self._readings[day] = [reading_of(one) for one in odd["readings"]]
-            self._set(day, file, lateness_of(odd.get("lateness")))
+            _check(day, file)
+            readings, late = [reading_of(one) for one in odd["readings"]], lateness_of(odd.get("lateness"))
+            self.set_day(day, readings, None if file is None else _entry_of(archive, (*names, day), file), late)
+        others = {day: one for day, one in plain.days.items() if not is_whole(known[day], one)}
+        for day, other in others.items():
+            _check(day, other.file)
         self._whole |= plain.days
-        self.parse([day for day, one in plain.days.items() if not is_whole(known[day], one)])
+        self.parse(others)
 
     def parse(self, days: Collection[str] | None = None) -> None:
         """Parse days, or all of them, that nobody has asked for yet."""
-        if not self._whole:
+        if not self._whole or self._place is None:
             return
+        archive, profile, call = self._place
         for day in [*self._whole] if days is None else days:
             plain = self._whole.pop(day, None)
-            if plain is not None:
-                self._readings[day] = [_reading(one) for one in plain.readings]
-                self._set(day, plain.file, _lateness(plain.lateness))
-                self._parsed[day] = plain, self._readings[day], self._files.get(day), self._lateness.get(day)
-
-    def _set(self, day: str, file: PlainFile | None, late: Lateness | None) -> None:
-        if file is not None and self._place is not None:
-            archive, *names = self._place
-            self._files[day] = _checked_entry(archive, (names[0], names[1], day), file)
-        if late is not None:
-            self._lateness[day] = late
+            if plain is None:
+                continue
+            told = self._readings[day] = [_reading(one) for one in plain.readings]
+            entry = late = None
+            if plain.file is not None:
+                entry = self._files[day] = _entry_of(archive, (profile, call, day), plain.file)
+            if plain.lateness is not None and (late := lateness_of(msgspec.to_builtins(plain.lateness))) is not None:
+                self._lateness[day] = late
+            self._parsed[day] = plain, told, entry, late
 
     def days(self) -> list[str]:
         """Return the days of which there is something, oldest first."""
         return sorted({*self._whole, *self._readings, *self._files})
 
+    def parsed(self, without: Collection[str]) -> list[str]:
+        """Parse all days but some, and return them, oldest first."""
+        days = [day for day in self.days() if day not in without]
+        self.parse(days)
+        return days
+
     def day_readings(self, day: str) -> list[Reading]:
         """Return the readings of a day."""
-        self.parse([day])
+        if day in self._whole:
+            self.parse([day])
         return self._readings.get(day, [])
 
     def day_file(self, day: str) -> FileEntry | None:
         """Return the entry of the file of a day; None without one."""
-        self.parse([day])
+        if day in self._whole:
+            self.parse([day])
         return self._files.get(day)
 
     def set_day(

@@ -7,7 +7,7 @@ Other folders are listed one by one, without what is in their folders.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from cdrctl.archive.objects import Objects, Version
@@ -80,6 +80,11 @@ class Names:
             with suppress(FileNotFoundError):
                 self._find(key)
         return self._known.get(key)
+
+    def versions(self, folder: str) -> Mapping[str, Version]:
+        """Return the versions in the listing that a folder belongs to, by key; none if it has no listing."""
+        listing = self._listing(folder)
+        return {} if listing is None else listing.objects
 
     def is_folder(self, key: str) -> bool:
         """Return whether there are objects below a key; the prefix of the archive itself always counts."""

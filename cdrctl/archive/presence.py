@@ -140,12 +140,12 @@ def _unchanged_objects(
 ) -> frozenset[str]:
     """Return the days whose object is the version of the ledger, and has its readings beside it."""
     profile, call = names
-    root, found = f"{PROFILE}{profile}/{CALL}{call}/{DATE}", []
+    folder, found = f"{PROFILE}{profile}/{CALL}{call}", []
+    versions = mirror.listed.versions(folder)
     for day, file in files.items():
-        key = f"{root}{day}/cdrs.{archive.form}"
-        version = mirror.listed.version(key)
-        has_readings = mirror.listed.size(f"{root}{day}/{READINGS}") is not None
-        if version is not None and version.etag == file.etag and has_readings:
+        key = f"{folder}/{DATE}{day}/cdrs.{archive.form}"
+        version = versions.get(key)
+        if version is not None and version.etag == file.etag and f"{folder}/{DATE}{day}/{READINGS}" in versions:
             mirror.learn(key, version.etag, file.sha256)  # as `_known_size` does
             found.append(day)
     return frozenset(found)

@@ -167,7 +167,7 @@ JSON = st.recursive(
 
 
 def by_pydantic(text: bytes) -> str:
-    """Return what pydantic's decoder makes of a text, or that it refuses it."""
+    """Return the value that pydantic's decoder reads from a text, or `refused`."""
     try:
         return repr(pydantic_core.from_json(text))
     except ValueError:

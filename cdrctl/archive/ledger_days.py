@@ -1,7 +1,7 @@
 """The days in the ledger of a call, as JSON: a year of days is read and written whenever the call is synced.
 
-Most days have one successful reading of the whole day. Such a day stays as it was read until somebody asks for it, and
-is written from there, so that a night costs little for each day of the past.
+Most days have one successful reading of the whole day. Such a day is parsed only when something needs its readings or
+its file, and is written as it was decoded, so that a night costs little for each day of the past.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def plain_day(readings: Sequence[Reading], entry: FileEntry | None, lateness: La
 
 
 def ledger_json(plain: Any) -> bytes:
-    """Return what a ledger has as JSON."""
+    """Return a part of a ledger, or all of it, as JSON."""
     try:
         return _encode(plain)
     except UnicodeEncodeError:  # a lone surrogate in an error
@@ -251,7 +251,7 @@ class CallLedger:
         self.parse(others)
 
     def parse(self, days: Collection[str] | None = None) -> None:
-        """Parse days, or all of them, that nobody has asked for yet."""
+        """Parse days, or all days, if they are not parsed yet."""
         if not self._whole or self._place is None:
             return
         archive, profile, call = self._place
@@ -320,5 +320,5 @@ class CallLedger:
         return known[0]
 
     def whole(self, archive: Archive) -> WholeDays:
-        """Return the days with one successful reading of the whole day that nobody has asked for yet."""
+        """Return the days with one successful reading of the whole day that are not parsed yet."""
         return WholeDays(archive.zone, dict(self._whole))

@@ -47,5 +47,5 @@ def has_moved(archive: Archive, source: Source, day: str) -> bool:
 def _file(archive: Archive, source: Source, day: str) -> DayFile | None:
     try:
         return load(archive, archive.path(source.profile, source.call.name, day))
-    except (OSError, EOFError, ValueError):  # whoever reads that day reports it
+    except (OSError, EOFError, ValueError):  # the run that reads that day reports it
         return None

@@ -121,7 +121,8 @@ def check_files(
 def _unchanged(archive: Archive, files: Mapping[str, PlainFile], names: tuple[str, str]) -> frozenset[str]:
     """Return the days whose file has the size of the ledger and its readings beside it.
 
-    A run looks at every day of an archive, so nothing is done here for a day but the two questions to the system.
+    A run looks at every day of an archive, so this function makes two system calls for a day, and does
+    nothing else.
     """
     profile, call = names
     root, name, found = f"{archive.folder}/{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{archive.form}", []

@@ -241,12 +241,15 @@ def _read_moved(job: _Job, plan: _Plan) -> None:
         answer = _attempt(partial(_fetch, job, day))
         if isinstance(answer, CdrctlError):
             continue
-        before = replace(outcome)
-        outcome.gone -= outcome.gone_on.pop(day.name, 0)
+        before, gone = replace(outcome), outcome.gone_on.pop(day.name, 0)
+        outcome.gone -= gone
         outcome.failed.pop(day.name, None)
-        _attempt(partial(_store, job, day, *answer, plan))
+        failed = _attempt(partial(_store, job, day, *answer, plan))
         outcome.days, outcome.fetched, outcome.pages = before.days, before.fetched, before.pages
         outcome.duplicate, outcome.swept = before.duplicate, before.swept
+        if failed is not None:  # the day still keeps the record as gone
+            outcome.gone, outcome.gone_on[day.name] = before.gone, gone
+            _record_failure(job, day, plan, failed)
 
 
 def _attempt(step: Callable[[], T]) -> T | CdrctlError:

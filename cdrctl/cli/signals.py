@@ -101,7 +101,7 @@ def ignore() -> None:
 def ended_within(
     seconds: float, clean: Callable[[], None], leave: Callable[[int], object] = os._exit
 ) -> Iterator[None]:
-    """End the program this long after a signal, if a library is still at work that heeds none.
+    """End the program this long after a signal, if a library ignores the signal and is still running.
 
     Python calls its own handlers only between its instructions, and one function of DuckDB may take hours.
 

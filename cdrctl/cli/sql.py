@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Pages = Iterator[list[list[Any]]]
 
 PATIENCE = 3.0
-"""Seconds that a statement may go on after a signal: some functions of DuckDB run for hours and heed none."""
+"""Seconds that a statement may go on after a signal: some functions of DuckDB run for hours and ignore signals."""
 
 _FROM = option(
     "--from", name="source", about="Folder of the archive, or its URL (s3://…).", metavar="DIR", required=True
@@ -132,7 +132,7 @@ COMMANDS = {"sql": sql}
 
 
 def _abandon(opened: Session, folder: Path) -> None:
-    """Remove the temporary files of a statement that heeds no signal, and log that it is interrupted."""
+    """Remove the temporary files of a statement that ignores signals, and log that it was interrupted."""
     shutil.rmtree(folder, ignore_errors=True)
     opened.reporter.log("warning", "interrupted; the output is not complete: run the command again")
 

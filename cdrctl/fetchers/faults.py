@@ -11,7 +11,9 @@ Form = inspect.Type
 
 
 def fault_of(kind: Any, given: object) -> tuple[str, str]:
-    """Return what is wrong with a value that is not of a type: `text` if it must be text, else `form`; and a sentence.
+    """Return why a value is not of a type: the kind of the fault, and a sentence.
+
+    The kind is `text` if the value must be text, and `form` otherwise.
 
     Args:
         kind: The type, with limits.
@@ -49,7 +51,7 @@ def _forms(form: Form) -> Iterator[Form]:
 
 
 def _number(form: inspect.IntType | inspect.FloatType, given: object) -> str:
-    """Return what a number should be: in words of its limits if it is a number."""
+    """Return which number is expected: its limits if the value is a number, else only that it must be one."""
     whole = isinstance(form, inspect.IntType)
     try:
         number = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else None

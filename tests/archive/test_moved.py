@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cdrctl.archive.store import FORMATS
+from cdrctl.archive.store import FORMATS, UNKNOWN
+from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL, Bench, call, new_bench
 from tests.support.products import for_each
 
@@ -97,3 +98,22 @@ def test_in_the_first_layout(tmp_path: Path) -> None:
     bench.sync()
     assert bench.kept() == {"2026-11-11": ["b"], "2026-11-12": ["a", "c"]}
     bench.ledger.close()
+
+
+def test_an_old_day_that_cannot_be_stored_again_is_said(moving: Bench) -> None:
+    """The second reading of the old day has a record without a start, whose file cannot be read."""
+
+    def fault(_window: Window) -> None:
+        if len(moving.asked) > 2:
+            moving.records.append(call("odd", ""))
+            moving.path(UNKNOWN).mkdir(parents=True, exist_ok=True)
+
+    moving.sync()
+    moving.records[0] = call("a", "2026-11-12T00:30:00Z")
+    moving.fault = fault
+    outcome = moving.sync()
+    assert [window.since.day for window in moving.asked] == [11, 12, 11]
+    assert outcome.failed.keys() == {"2026-11-11"}
+    assert (outcome.gone, outcome.gone_on) == (1, {"2026-11-11": 1})
+    moving.path(UNKNOWN).rmdir()
+    assert moving.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["a", "c"]}

@@ -134,9 +134,9 @@ def serve(quote: str = '"') -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(answer.content)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815
+        do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815 - the names that http.server looks for
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server uses
             """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

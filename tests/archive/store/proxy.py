@@ -85,7 +85,7 @@ def proxy_to(url: str) -> Iterator[Proxy]:
                 return
             self.answer(response.status, dict(response.getheaders()), content)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_any  # noqa: N815
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_any  # noqa: N815 - the names that http.server looks for
 
         def answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response_only(status)
@@ -103,7 +103,7 @@ def proxy_to(url: str) -> Iterator[Proxy]:
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server uses
             """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -66,15 +67,17 @@ def coverage(
     files: Sequence[FileEntry],
     now: datetime,
     options: str | None = None,
+    complete: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[DayCoverage]:
     """Yield the state of each day since the archive began to keep a call, oldest first.
 
     A window that is so recent that no run can have read it yet is open, not a hole. `options` are those with which the
-    call is read now, as JSON; None if unknown.
+    call is read now, as JSON; None if unknown. `complete` has the numbers of records of days that are known to be
+    complete; their readings and files need not be given.
     """
-    for day in _states(archive, call, kept, known, files, now):
+    for day in _states(archive, call, kept, known, files, now, complete):
         readings = known.get(day.day, ())
-        if not options and not any(one.options for one in readings):
+        if not options and not (readings and any(one.options for one in readings)):
             yield day
             continue
         with_options = tuple(sorted({one.options for one in readings if one.state == "done" and one.options}))
@@ -90,6 +93,7 @@ def _states(
     known: Mapping[str, Sequence[Reading]],
     files: Sequence[FileEntry],
     now: datetime,
+    complete: Mapping[str, int],
 ) -> Iterator[DayCoverage]:
     """Yield the state of each day, whatever its options."""
     until, oldest = available_until(call, now), retained_since(call, now)
@@ -101,6 +105,9 @@ def _states(
         name = day.isoformat()
         if kept.retired is not None and day < kept.retired:
             yield DayCoverage(name, "retired", 0, (), "")
+            continue
+        if name in complete:
+            yield DayCoverage(name, "complete", complete[name], (), "")
             continue
         told, entry = known.get(name, ()), filed.get(name)
         records, size = (0, 0) if entry is None else (entry.records, size_of(entry.path))

@@ -202,7 +202,7 @@ class JsonLedger:
     def lateness(self, profile: str, call: str) -> dict[str, Lateness]:
         """Return how late the records of a call came, by day, for the days that have been read again."""
         with self._querying:
-            return dict(self._call(profile, call).lateness)
+            return self._call(profile, call).lateness_by_day()
 
     def sweeps(self, profile: str, call: str) -> SweepState:
         """Return the sweeps of a call by the policy of the archive."""

@@ -18,7 +18,7 @@ from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
 from cdrctl.archive.ledger import FileEntry, SweepState
-from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
+from cdrctl.archive.store import Archive
 from cdrctl.archive.whole_days import PlainDay, PlainFile, PlainLateness, PlainReading, WholeDays, days_of, is_whole
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window, rfc3339
@@ -83,6 +83,10 @@ def _entry_of(archive: Archive, names: tuple[str, str, str], plain: PlainFile) -
     return file_entry(archive, names, plain.sha256, plain.records, plain.bytes, plain.etag)
 
 
+def _lateness_of(plain: PlainLateness) -> Lateness | None:
+    return lateness_of(msgspec.to_builtins(plain))
+
+
 def _check(day: str, file: PlainFile | None) -> None:
     if "/" in day or "\\" in day or ".." in day:
         raise ValueError(f"not the name of a day: {day!r}")
@@ -121,7 +125,8 @@ def file_entry(
         etag: The tag of the object, if the archive is in a store.
     """
     profile, call, day = names
-    path = f"{PROFILE}{profile}/{CALL}{call}/{DATE}{day}/cdrs.{archive.form}"  # quicker than archive.path()
+    before, after = archive.around_day(profile, call)  # quicker than archive.path()
+    path = f"{before}{day}{after}"
     return FileEntry(profile, call, day, path, sha256, records, size, etag)
 
 
@@ -263,9 +268,17 @@ class CallLedger:
             entry = late = None
             if plain.file is not None:
                 entry = self._files[day] = _entry_of(archive, (profile, call, day), plain.file)
-            if plain.lateness is not None and (late := lateness_of(msgspec.to_builtins(plain.lateness))) is not None:
+            if plain.lateness is not None and (late := _lateness_of(plain.lateness)) is not None:
                 self._lateness[day] = late
             self._parsed[day] = plain, told, entry, late
+
+    def lateness_by_day(self) -> dict[str, Lateness]:
+        """Return the lateness by day, without parsing the days."""
+        found = dict(self._lateness)
+        for day, plain in self._whole.items():
+            if plain.lateness is not None and (late := _lateness_of(plain.lateness)) is not None:
+                found[day] = late
+        return found
 
     def days(self) -> list[str]:
         """Return the days of which there is something, oldest first."""

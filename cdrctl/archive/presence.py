@@ -26,11 +26,8 @@ from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.opening import etag_of
 from cdrctl.archive.places import StoredPath
 from cdrctl.archive.store import (
-    CALL,
-    DATE,
     FIRST_LAYOUT,
     NOT_A_FILE,
-    PROFILE,
     UNKNOWN,
     Archive,
     digest_of,
@@ -125,12 +122,13 @@ def _unchanged(archive: Archive, files: Mapping[str, PlainFile], names: tuple[st
     nothing else.
     """
     profile, call = names
-    root, name, found = f"{archive.folder}/{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{archive.form}", []
+    before, after = archive.around_day(profile, call)
+    root, found = f"{archive.folder}/{before}", []
     look, is_there, beside = os.stat, os.access, f"/{READINGS}"
     for day, file in files.items():
         folder = f"{root}{day}"
         with suppress(OSError):
-            there = look(folder + name)
+            there = look(folder + after)
             if there.st_size == file.bytes and S_ISREG(there.st_mode) and is_there(folder + beside, os.F_OK):
                 found.append(day)
     return frozenset(found)
@@ -141,12 +139,12 @@ def _unchanged_objects(
 ) -> frozenset[str]:
     """Return the days whose object is the version of the ledger, and has its readings beside it."""
     profile, call = names
-    folder, found = f"{PROFILE}{profile}/{CALL}{call}", []
-    versions = mirror.listed.versions(folder)
+    before, after = archive.around_day(profile, call)
+    versions, found = mirror.listed.versions(before), []
     for day, file in files.items():
-        key = f"{folder}/{DATE}{day}/cdrs.{archive.form}"
+        key = f"{before}{day}{after}"
         version = versions.get(key)
-        if version is not None and version.etag == file.etag and f"{folder}/{DATE}{day}/{READINGS}" in versions:
+        if version is not None and version.etag == file.etag and f"{before}{day}/{READINGS}" in versions:
             mirror.learn(key, version.etag, file.sha256)  # as `_known_size` does
             found.append(day)
     return frozenset(found)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.calls_store import StoredCalls, stored_calls
 from cdrctl.archive.erased import erased_counts
 from cdrctl.archive.index import reading_archive
-from cdrctl.archive.intervals import Reading, is_dated_after
+from cdrctl.archive.intervals import CLOCKS_MAY_DIFFER, Reading, is_dated_after
 from cdrctl.archive.lateness import Lateness, added
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledger2 import with_ledgers
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.options import call_options_of
-from cdrctl.archive.store import FIRST_LAYOUT, Archive
+from cdrctl.archive.store import FIRST_LAYOUT, Archive, sizes_in
+from cdrctl.archive.whole_days import PlainFile, WholeDays
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import PROVIDERS, Call, load
 
@@ -29,11 +30,12 @@ class ArchivedCall(Struct, frozen=True):
     Args:
         kept: Its entry in the ledger.
         call: The call; None if this version does not know its provider.
-        readings: Its readings by day.
-        files: The entries of its files.
+        readings: Its readings by day, but those of `complete`.
+        files: The entries of its files, but those of `complete`.
         days: Its coverage, oldest day first; empty without `call`.
         lateness: How late its records came, by day, for the days that have been read again.
         stored: What is stored of the whole calls that these legs make; None if nothing is.
+        complete: Complete days as its ledger has them: their readings and files need not be parsed.
     """
 
     kept: KeptCall
@@ -43,6 +45,11 @@ class ArchivedCall(Struct, frozen=True):
     days: Sequence[DayCoverage]
     lateness: Mapping[str, Lateness] = field(default_factory=dict)
     stored: StoredCalls | None = None
+    complete: WholeDays = WholeDays(UTC, {})
+
+    def all_files(self) -> dict[str, FileEntry | PlainFile]:
+        """Return the files by day."""
+        return {**self.complete.files(), **{one.day: one for one in self.files}}
 
 
 def archived_calls(
@@ -61,17 +68,37 @@ def archived_calls(
         kept = ledger.kept_call(*name)
         if kept is None:
             continue
-        call, files, readings = call_of(kept), ledger.files(*name), ledger.readings(*name)
+        call = call_of(kept)
         options = None if call is None else _present_options(archive, kept, call)
-        days = [] if call is None else [*coverage(archive, call, kept, readings, files, now, options)]
+        complete = _complete_days(archive, kept, call, ledger.whole_days(*name), now, options)
+        files, readings = ledger.files(*name, without=complete.days), ledger.readings(*name, complete.days)
+        records = {day: one.file.records if one.file is not None else 0 for day, one in complete.days.items()}
+        days = [] if call is None else [*coverage(archive, call, kept, readings, files, now, options, records)]
         counts = erased.get(kept.profile, {}).get(kept.call, {})
         if counts:
             days = [day._replace(erased=counts.get(day.day, 0)) for day in days]
-        stored = None
+        found = ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name), complete=complete)
         if archive.layout != FIRST_LAYOUT:
             with reading_archive(archive.folder):
-                stored = stored_calls(archive, kept, {one.day: one.sha256 for one in files})
-        yield ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name), stored)
+                digests = {day: one.sha256 for day, one in found.all_files().items()}
+                found = structs.replace(found, stored=stored_calls(archive, kept, digests))
+        yield found
+
+
+def _complete_days(
+    archive: Archive, kept: KeptCall, call: Call | None, whole: WholeDays, now: datetime, options: str | None
+) -> WholeDays:
+    """Return days that are complete: final, read without options, and with the file of the ledger if they have one."""
+    if call is None or options:
+        return WholeDays(whole.zone, {})
+    size_of, (before, after) = sizes_in(archive.folder), archive.around_day(kept.profile, kept.call)
+    final = whole.final(call.timing.lookback, now + CLOCKS_MAY_DIFFER, lambda text: not text)
+    found = {
+        day: one
+        for day, one in whole.days.items()
+        if day in final and (one.file is None or size_of(f"{before}{day}{after}") == one.file.bytes)
+    }
+    return WholeDays(whole.zone, found)
 
 
 def _present_options(archive: Archive, kept: KeptCall, call: Call) -> str | None:
@@ -127,13 +154,13 @@ def call_status(one: ArchivedCall, now: datetime) -> CallStatus:
     late = added(one.lateness.values())
     return CallStatus(
         one.kept,
-        last_success(one.readings.values(), now),
+        max(filter(None, (last_success(one.readings.values(), now), one.complete.last_success())), default=None),
         complete[-1] if complete else None,
         None if one.call is None else states.count("hole"),
         None if one.call is None else states.count("beyond"),
         late.beyond if late.swept or late.beyond else None,
-        sum(file.records for file in one.files),
-        sum(file.bytes for file in one.files),
+        sum(file.records for file in one.all_files().values()),
+        sum(file.bytes for file in one.all_files().values()),
         one.stored,
     )
 

@@ -94,6 +94,10 @@ class Archive(Struct, frozen=True):
         """Return the path of a day's file."""
         return self.profile_folder(profile) / self.call_folder(call) / f"date={day}" / f"cdrs.{self.form}"
 
+    def around_day(self, profile: str, call: str) -> tuple[str, str]:
+        """Return what comes before and after a day in the path of its file within an archive of the current layout."""
+        return f"{PROFILE}{profile}/{CALL}{call}/{DATE}", f"/cdrs.{self.form}"
+
     def profile_folder(self, profile: str) -> Path:
         """Return the folder of a profile."""
         return self.folder / (profile if self.layout == FIRST_LAYOUT else f"{PROFILE}{profile}")
@@ -430,7 +434,8 @@ def sizes_in(folder: Path) -> Callable[[str], int | None]:
     A run looks at the file of every day of an archive: a Path for each file would cost more than this.
     """
     if not isinstance(folder, StoredPath):
-        return lambda path: size_of(f"{folder}/{path}")
+        root = str(folder)
+        return lambda path: size_of(f"{root}/{path}")
     mirror, inside = folder.place
     return lambda path: mirror.listed.size(f"{inside}/{path}" if inside else path)
 
@@ -438,7 +443,8 @@ def sizes_in(folder: Path) -> Callable[[str], int | None]:
 def presence_in(folder: Path) -> Callable[[str], bool]:
     """Return a function from a path in a folder to whether there is something, which costs half of its size."""
     if not isinstance(folder, StoredPath):
-        return lambda path: os.access(f"{folder}/{path}", os.F_OK)
+        root = str(folder)
+        return lambda path: os.access(f"{root}/{path}", os.F_OK)
     size = sizes_in(folder)
     return lambda path: size(path) is not None
 

@@ -140,3 +140,7 @@ class WholeDays(Struct, frozen=True):
     def files(self) -> dict[str, PlainFile]:
         """Return the files of those that have one."""
         return {day: plain.file for day, plain in self.days.items() if plain.file is not None}
+
+    def last_success(self) -> datetime | None:
+        """Return when the newest of them was read."""
+        return max((at for one in self.days.values() if (at := one.readings[0].read_at) is not None), default=None)

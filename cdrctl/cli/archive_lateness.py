@@ -46,7 +46,7 @@ def _distribution(archive: Archive, bounds: Bounds, one: ArchivedCall) -> Distri
     """Return the distribution of the days of a call that have a part within the bounds."""
     shown = {day.day for day in bounds.shown(one.days, archive.zone)}
     late = {day: lateness for day, lateness in one.lateness.items() if day in shown}
-    return distribution(late, {file.day: file.records for file in one.files})
+    return distribution(late, {day: file.records for day, file in one.all_files().items()})
 
 
 def _plain(one: ArchivedCall, shown: Distribution) -> dict[str, Any]:

@@ -314,7 +314,7 @@ def _make_plan(job: _Job) -> _Plan:
     """Return the days to read as of now; nothing is written."""
     profile, call, at = job.source.profile, job.source.call, job.present()
     sweep = None if job.only_holes else call_sweep(job.archive, job.ledger, profile, call.name, at, job.sweep)
-    final = _final_days(job, at) - job.presence.again.keys() if sweep is None else frozenset[str]()
+    final = _final_days(job, at) if sweep is None else frozenset[str]()  # a sweep needs the readings of settled days
     readings = job.ledger.readings(profile, call.name, final)
     known = {day: replan_future(one, at) for day, one in {**readings, **job.presence.again}.items()}
     begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -99,6 +100,7 @@ def test_a_day_of_the_past_costs_a_night_little(tmp_path: Path) -> None:
     "change",
     [
         lambda day: day["readings"][0].update(until="2026-11-09T23:00:00.000Z"),
+        lambda day: day["readings"][0].update(since="2026-11-09T01:00:00.000Z"),
         lambda day: day["readings"][0].update(state="planned", read_at=None),
         lambda day: day["readings"][0].update(read_at="2026-11-10T05:00:00Z"),
         lambda day: day["readings"][0].update(read_at="2026-12-12T05:00:00Z"),
@@ -118,13 +120,11 @@ def test_only_a_day_that_one_reading_shows_as_final_is_final(
             timedelta(hours=48), DAY.until + timedelta(days=5), lambda options: not options
         )
 
-    path = ledger_path(archive, "acme", "cdrs")
-    plain = json.loads(path.read_bytes())
-    del plain["days"]["2026-11-10"]  # has a lone surrogate, so that all days are parsed
-    path.write_text(json.dumps(plain))
+    with changed_ledger(archive):
+        pass
     assert final() == {"2026-11-09"}
-    change(plain["days"]["2026-11-09"])
-    path.write_text(json.dumps(plain))
+    with changed_ledger(archive) as days:
+        change(days["2026-11-09"])
     assert final() == frozenset()
 
 
@@ -142,10 +142,35 @@ def test_only_a_day_that_one_reading_shows_as_final_is_final(
     ],
 )
 def test_a_damaged_reading_is_no_reading(archive: Archive, name: str, value: object) -> None:
+    for keep_odd in (True, False):
+        with changed_ledger(archive, keep_odd=keep_odd) as days:
+            days["2026-11-09"]["readings"][0][name] = value
+        with pytest.raises(OutputError):
+            read_ledger(archive, "acme", "cdrs")
+
+
+@contextmanager
+def changed_ledger(archive: Archive, *, keep_odd: bool = False) -> Iterator[dict[str, Any]]:
+    """Let the caller change the days of the ledger.
+
+    Args:
+        archive: The archive.
+        keep_odd: Keep the day with a lone surrogate, because of which all days are parsed.
+    """
     path = ledger_path(archive, "acme", "cdrs")
     plain = json.loads(path.read_bytes())
-    plain["days"]["2026-11-09"]["readings"][0][name] = value
+    if not keep_odd:
+        plain["days"].pop("2026-11-10", None)
+    yield plain["days"]
     path.write_text(json.dumps(plain))
+
+
+@for_each("keep_odd", [True, False])
+@for_each("sha256, name", [("ab\0", "2026-11-09"), ("ab" * 32, "../../2026-11-09"), ("ab" * 32, "a/b")])
+def test_a_file_in_a_ledger_cannot_lead_elsewhere(archive: Archive, sha256: str, name: str, *, keep_odd: bool) -> None:
+    with changed_ledger(archive, keep_odd=keep_odd) as days:
+        days[name] = days.pop("2026-11-09")
+        days[name]["file"]["sha256"] = sha256
     with pytest.raises(OutputError):
         read_ledger(archive, "acme", "cdrs")
 
@@ -205,3 +230,15 @@ def test_a_day_with_another_file_is_written_anew(archive: Archive) -> None:
     assert found.day_text("2026-11-09") == before.replace(b"ab" * 32, b"cd" * 32).replace(
         b'"records":3,"bytes"', b'"records":4,"bytes"'
     )
+
+
+def test_days_that_are_not_parsed_count_as_days_of_the_zone(tmp_path: Path) -> None:
+    """Three days are not of the zone: few of all days, and most of those that are parsed."""
+    bench = new_bench(tmp_path)
+    bench.sync(since=bench.now - timedelta(days=8))
+    with changed_ledger(bench.archive) as days:
+        for day in ("2026-11-05", "2026-11-06", "2026-11-07"):
+            (one,) = days[day]["readings"]
+            one["since"] = one["since"].replace("T00:00", "T00:30")
+            one["until"] = one["until"].replace("T00:00", "T00:30")
+    assert bench.sync().failed == {}

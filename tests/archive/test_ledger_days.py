@@ -165,8 +165,8 @@ def changed_ledger(archive: Archive, *, keep_odd: bool = False) -> Iterator[dict
     path.write_text(json.dumps(plain))
 
 
-@for_each("keep_odd", [True, False])
-@for_each("sha256, name", [("ab\0", "2026-11-09"), ("ab" * 32, "../../2026-11-09"), ("ab" * 32, "a/b")])
+@pytest.mark.parametrize("keep_odd", [True, False])
+@pytest.mark.parametrize(("sha256", "name"), [("ab\0", "2026-11-09"), ("ab" * 32, "../9"), ("ab" * 32, "a/b")])
 def test_a_file_in_a_ledger_cannot_lead_elsewhere(archive: Archive, sha256: str, name: str, *, keep_odd: bool) -> None:
     with changed_ledger(archive, keep_odd=keep_odd) as days:
         days[name] = days.pop("2026-11-09")

@@ -8,7 +8,7 @@ import sys
 from cdrctl import PROVIDERS, __version__
 
 SCREEN = f"""\
-cdrctl {__version__}: call detail records from telephony providers, complete and within rate limits
+cdrctl {__version__}: complete exports of call detail records, within rate limits
 
 Try it, without an account:
   cdrctl webex cdrs -p sandbox --since yesterday --until today

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cdrctl.fetchers import PROVIDERS, lacks_of
+from cdrctl.fetchers import PROVIDERS, default_joins
 from cdrctl.figures.definitions import NAMES, OF_EVERY_CALL, PLACES, SOME_WITHOUT, Figure, figure, untold
 from cdrctl.figures.groups import KEYS, Key, cannot, columns_of, statement
 from cdrctl.records.columns import Column
@@ -27,7 +27,7 @@ COLUMNS = (
     Column("unit", "", "text", "count, ratio, seconds, erlang, or the currency of a cost"),
     Column("numerator", "", "decimal", "what was counted or summed"),
     Column("denominator", "", "decimal", "of what; null if the figure is no quotient"),
-    Column("why", "", "text", "why there is no value, or what it leaves out"),
+    Column("why", "", "text", "why there is no value, or what it leaves out or counts wrongly"),
 )
 _NUMBER = TYPES["decimal"]
 _WINDOW = {"since": "NULL", "until": "NULL"}
@@ -110,7 +110,7 @@ def _chosen(keys: Sequence[Key]) -> Key:
 
 def _query(one: Figure, keys: Sequence[Key]) -> str:
     """Return the query of a figure: its own statement over those of `all_calls` that can give it."""
-    without, text = untold(one, {name: lacks_of(name) for name in PROVIDERS}), statement(one, keys)
+    without, text = untold(one, {name: default_joins(name).lacks for name in PROVIDERS}), statement(one, keys)
     names = ", ".join(f"'{name}'" for name in without)
     can = "WHERE provider NOT IN (SELECT provider FROM told WHERE lacks)" if without else ""
     # Some calls may tell what others do not, for the user may have named the queues.
@@ -143,7 +143,8 @@ def _found(one: Figure, lacking_of: dict[str, str], key: str, *, needs_window: b
     lacking = "NULL" if one.unit in {"count", "money"} else "'there are no such calls'"
     why = (
         f"CASE WHEN {missing} THEN 'it needs a window: give since and until' ELSE nullif(concat_ws('; ', "
-        f"CASE WHEN {value} IS NULL THEN {lacking} END, {_without(lacking_of)}, {_left_out(one)}), '') END"
+        f"CASE WHEN {value} IS NULL THEN {lacking} END, {_doubts(one)}, {_without(lacking_of)}, {_left_out(one)}), "
+        "'') END"
     )
     return (
         f"SELECT '{one.name}' AS figure, {key}({value})::{_NUMBER} AS value, {unit} AS unit, "
@@ -174,6 +175,15 @@ def _without(lacking_of: dict[str, str]) -> str:
         f"(SELECT 'leaves out ' || string_agg(provider, ', ' ORDER BY provider) || ': ' || "
         f"string_agg(DISTINCT {_reason(lacking_of)}, '; ') FROM told WHERE lacks)"
     )
+
+
+def _doubts(one: Figure) -> str:
+    """Return the expression of what a figure counts wrongly, by provider; null if there is nothing."""
+    doubts = {name: default_joins(name).doubts.get(one.name) for name in PROVIDERS}
+    named = {name: f"{name}: {doubt}" for name, doubt in doubts.items() if doubt}
+    if not named:
+        return "NULL"
+    return f"(SELECT string_agg({_reason(named)}, '; ' ORDER BY provider) FROM told)"
 
 
 def _left_out(one: Figure) -> str:

@@ -195,7 +195,7 @@ def measured(
         request: The request.
         zone: The time zone of days.
     """
-    from cdrctl.fetchers import PROVIDERS, lacks_of
+    from cdrctl.fetchers import PROVIDERS, default_joins
 
     one = figure(name)
     parameters: dict[str, Any] = {
@@ -206,7 +206,7 @@ def measured(
         "until": None if coverage.window is None else windows.rfc3339(coverage.window.until),
     }
     there = [name for name in calls.providers() if name in PROVIDERS]
-    without = untold(one, {name: lacks_of(name) for name in there})
+    without = untold(one, {name: default_joins(name).lacks for name in there})
     if without and one.needs not in OF_EVERY_CALL:  # the user may have named the queues
         telling = calls.telling(one.needs)
         without = {name: why for name, why in without.items() if name not in telling}

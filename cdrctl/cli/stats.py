@@ -48,7 +48,7 @@ _COLUMNS = (
     Column("target", "", "decimal", "target: the lowest acceptable service level"),
     Column("hours_known", "", "decimal", "hours of the window whose calls are known; null if that is unknown"),
     Column("hours_asked", "", "decimal", "hours of the window; null without a window"),
-    Column("why", "", "text", "why there is no value, or what it leaves out"),
+    Column("why", "", "text", "why there is no value, or what it leaves out or counts wrongly"),
 )
 
 

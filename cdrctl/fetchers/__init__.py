@@ -472,9 +472,9 @@ def joins_of(provider: str) -> Mapping[str, Joins]:
     return found
 
 
-def lacks_of(provider: str) -> Mapping[str, str]:
-    """Return what the records of a provider do not tell of every call: columns, each with the reason."""
-    return next(iter(joins_of(provider).values())).lacks or {}
+def default_joins(provider: str) -> Joins:
+    """Return how the records join that are read by default of a provider."""
+    return next(iter(joins_of(provider).values()))
 
 
 __all__ = [
@@ -491,7 +491,7 @@ __all__ = [
     "Timing",
     "check_access",
     "connect",
+    "default_joins",
     "joins_of",
-    "lacks_of",
     "load",
 ]

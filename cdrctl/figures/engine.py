@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import OutputError, ProviderError, UsageError
+from cdrctl.fetchers import PROVIDERS, default_joins
 from cdrctl.figures.definitions import PLACES, SOME_WITHOUT, Figure
 from cdrctl.figures.fitting import MOST, excess, without_excess
 from cdrctl.figures.groups import Key, cannot, statement
@@ -47,7 +48,7 @@ class Measured(Struct, frozen=True):
         numerator: What was counted or summed.
         denominator: Of what, or None if the figure is no quotient.
         unit: The unit; of a cost, its currency.
-        why: Why there is no value, or of which providers it is.
+        why: Why there is no value, or what it leaves out or counts wrongly.
     """
 
     figure: Figure
@@ -150,8 +151,13 @@ class Calls:
         return self._told[column]
 
     def _left_out(self, one: Figure, without: Mapping[str, str], where: str) -> str:
-        """Return a note of the providers that a figure leaves out, with reasons, and of how many other calls."""
-        found = []
+        """Return a note of the providers that a figure leaves out, with reasons, and of how many other calls.
+
+        It also says what is counted wrongly of the providers that are in it.
+        """
+        known = [name for name in self.providers() if name in PROVIDERS]
+        doubts = {name: default_joins(name).doubts.get(one.name) for name in known}
+        found = [f"{name}: {doubt}" for name, doubt in doubts.items() if doubt]
         if without:
             found.append(f"leaves out {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
         if one.needs in SOME_WITHOUT:

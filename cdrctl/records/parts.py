@@ -149,13 +149,15 @@ class Joins(Struct, frozen=True):
         parts: From native values and the common CDR of one record to its parts.
         lacks: Columns of a call that no record tells of, or not of every call, each with the reason; `reached` is
             whether the network brought a call to the far end.
+        doubts: Figures that the records do not give exactly, each with what is counted wrongly.
         same: From the id of a record to a key that a record of another call of the API has too if both tell of the same
             event; None if there are no such records. The later call of a provider's tells more.
         shape: What the columns of a record are to the mapping; None to map each record by itself.
     """
 
     parts: Callable[[Values, Values], list[Part]]
-    lacks: Mapping[str, str] | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
     same: Callable[[str], str] | None = None
     shape: Shape | None = None
 

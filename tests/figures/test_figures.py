@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from cdrctl.archive.figure_views import create_statements
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import UsageError
 from cdrctl.figures.definitions import NAMES, REFUSED, explain, figure
@@ -163,6 +165,26 @@ def test_a_provider_that_cannot_give_a_figure_is_left_out_and_named(calls: Calls
         (found,) = measured(both, "calls", untold={"kazoo": "it does not tell"})
         assert found.value == "12"
         assert "leaves out kazoo: it does not tell" in found.why
+
+
+@for_each("providers", [("voicenter",), ("kazoo", "voicenter"), ("kazoo",), ("webex", "own")])
+def test_a_figure_says_what_it_counts_wrongly_here_and_in_sql(providers: tuple[str, ...]) -> None:
+    group = "voicenter: calls that a ring group took and nobody answered count as not answered"
+    rows = [row("08:00:00", "08:02:00", "answered", provider=one) for one in providers]
+    with open_calls("UTC") as calls:
+        calls.add([rows])
+        (found,) = measured(calls, "asr")
+        assert measured(calls, "acd")[0].why == ""
+        views = [text for text in create_statements("memory.main.made") if re.match(r"CREATE \w+ asr\b", text)]
+        calls.rows("ATTACH ':memory:' AS memory")
+        calls.rows("CREATE TABLE memory.main.made AS FROM all_calls")
+        calls.rows("ALTER TABLE memory.main.made ALTER start_time TYPE TIMESTAMPTZ")
+        for text in views:
+            calls.rows(text)
+        ((why,),) = calls.rows("SELECT why FROM asr")
+    assert found.value is not None
+    assert found.why.startswith(group) if "voicenter" in providers else found.why == ""
+    assert (why or "") == found.why
 
 
 def test_no_calls_have_no_quotients() -> None:

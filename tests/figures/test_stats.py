@@ -20,7 +20,7 @@ import pytest
 import cdrctl
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.calls.columns import CALL
-from cdrctl.fetchers import lacks_of
+from cdrctl.fetchers import default_joins
 from cdrctl.figures.definitions import NAMES, figure
 from cdrctl.figures.groups import KEYS
 from cdrctl.sandbox import Exchange
@@ -206,7 +206,7 @@ def test_a_provider_gives_a_figure_or_the_reason_that_the_pages_have(tmp_path: P
         live = Shell(tmp_path, clock)
         configure(live, providers, *PROVIDERS)
         for name in PROVIDERS:
-            lacks = lacks_of(name)
+            lacks = default_joins(name).lacks
             found = rows_of(live.run("stats", "-p", name, *WINDOW, *CSV).ok())
             assert {row["figure"] for row in found} == set(NAMES), name
             for row in found:

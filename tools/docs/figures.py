@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdrctl.fetchers import PROVIDERS, lacks_of, load
+from cdrctl.fetchers import PROVIDERS, default_joins, load
 from cdrctl.figures.definitions import NAMES, REFUSED, figure
 from tools.docs.outcomes import Rows
 
@@ -19,7 +19,7 @@ def given() -> Rows:
     for one in map(figure, NAMES):
         if not one.needs:
             continue
-        cells = [lacks_of(name).get(one.needs, "yes") for name in PROVIDERS]
+        cells = [default_joins(name).lacks.get(one.needs, "yes") for name in PROVIDERS]
         if any(cell != "yes" for cell in cells):
             rows.append([f"`{one.name}`", *cells])
     return ("figure", *(load(name).title for name in PROVIDERS)), rows

@@ -175,8 +175,11 @@ _LACKS = {
     "reached": "Voicenter has one word for callers who hung up and for extensions that were not reached",
     "trunk": "Voicenter does not name the trunk",
 }
-_LEGS = Joins(parts, lacks=_LACKS, same=same_event, shape=_SHAPE)
-_NOTIFIED = Joins(notified_parts, lacks=_LACKS, same=same_event)
+_DOUBTS = {
+    "asr": "calls that a ring group took and nobody answered count as not answered: no record tells of the group"
+}
+_LEGS = Joins(parts, lacks=_LACKS, doubts=_DOUBTS, same=same_event, shape=_SHAPE)
+_NOTIFIED = Joins(notified_parts, lacks=_LACKS, doubts=_DOUBTS, same=same_event)
 
 JOINS = {"cdrs": _LEGS, "notifications": _NOTIFIED}
 """How records join, by the name of their call; the call whose records are read by default is first."""

@@ -22,8 +22,21 @@ def _say(text: str) -> None:
         os._exit(8)  # stdout cannot be written, and Python would retry at exit
 
 
+def _end_without_traceback() -> None:
+    """Let Ctrl-C end the process at once until `signals.heed`: modules are loading, and there is nothing to clean up.
+
+    A signal that is ignored stays ignored.
+    """
+    import _signal  # type: ignore[import-not-found]  # `signal` takes as long to load as all the rest of `cdrctl --version`
+
+    with_traceback = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+    if with_traceback:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the command line of this process and exit with its exit code."""
+    _end_without_traceback()
     if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
         from cdrctl import __version__
 

@@ -91,13 +91,21 @@ def _split(
         word = left.popleft()
         if word == "--":
             break
-        if word.startswith("-") and word != "-":
+        if word.startswith("-") and word != "-" and not _is_statement(word):
             given += _options(word, left, named, path, place)
         else:
             rest.append(word)
             if not interspersed:
                 break
     return given, [*rest, *left]
+
+
+def _is_statement(word: str) -> bool:
+    """Return whether a word that begins with - is no option: no name has a line break or begins with a blank.
+
+    It is a comment of SQL with what follows, for example.
+    """
+    return word.startswith("--") and (word[2:3].isspace() or "\n" in word.partition("=")[0])
 
 
 def _options(

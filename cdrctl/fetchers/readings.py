@@ -14,6 +14,9 @@ from cdrctl.http import Total
 from cdrctl.records.batches import BatchedPage, KeyFields
 from cdrctl.records.events import Record
 
+COPY = "copy"
+"""The key, in the context of a page, of the number of its records among identical ones of one response, from 2 on."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -107,6 +110,8 @@ class Readings(Struct):
         """Count the records of a page with a context, and the total that came with it."""
         reading, before = self.last, self.last.records
         ids, span = identities(page, self.identity), span_of(page, context)
+        if COPY in context:
+            ids = [f"{one} {context[COPY]}" for one in ids]
         if self.number == 1 and not reading.rows:
             self._by_key = self.marks is not None and isinstance(page, BatchedPage)
         values = key_values_of(page, self.marks) if self.marks is not None and self._by_key else ()

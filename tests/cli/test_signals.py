@@ -212,6 +212,14 @@ def test_a_signal_ends_a_command_while_it_loads(host: Host, module: str, number:
     assert not (host.folder / "new.csv").exists()
 
 
+def test_ctrl_c_before_signals_are_handled_ends_without_a_traceback(host: Host) -> None:
+    heeded = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # even if the tests ignore it
+    act = "os.kill(os.getpid(), signal.SIGINT)"
+    host.meddle(heeded + IN_THE_MIDST.format(name="cdrctl.cli.signals", act=act))
+    ran = host.run("profile", "list")
+    assert (ran.returncode, ran.stderr) == (-INT, b"")
+
+
 @pytest.mark.parametrize("module", ["typer", "cdrctl.sandbox"])
 def test_an_interruption_that_python_wraps_is_not_a_bug(host: Host, module: str) -> None:
     host.meddle(IN_THE_MIDST.format(name=module, act=AS_PYTHON_DOES))

@@ -118,6 +118,16 @@ def test_a_refusal_has_a_code(words: list[str], code: str) -> None:
     assert (caught.value.code, isinstance(caught.value, HelpInsteadError)) == (code, not words)
 
 
+@for_each("statement", ["-- a comment\nSELECT 1", "--a\nSELECT b = 1", "--\tx\nSELECT 1", "-- x"])
+def test_a_statement_that_begins_with_a_comment_is_no_option(statement: str) -> None:
+    line = read_line(["sql", statement, "--from", "a"], TOP, {})
+    assert (line.values["statement"], line.values["source"]) == (statement, "a")
+
+
+def test_a_value_may_have_line_breaks() -> None:
+    assert read_line(["webex", "cdrs", "--where=a\n= b"], TOP, {}).values["where"] == "a\n= b"
+
+
 @for_each(
     "words, acts, path",
     [

@@ -40,12 +40,24 @@ def cost(leg: int | str, charge: float, **more: Any) -> Wire:
 
 
 def test_a_leg_gets_the_costs_of_its_rows() -> None:
-    """Several different rows are added, ids may be numbers or text, and a leg without a row has no costs."""
+    """Several rows are added, identical ones too; ids may be numbers or text; a leg without a row has no costs."""
     made = service(cost(9_000_000_000, 0.1), cost("9000000000", 0.25, direction_type="local"), cost(9_000_000_000, 0.1))
     first, second = made.records(*DAY, with_cost=True)
-    assert (first["total_charge"], first["chargeable_duration"], first["cost_currency"]) == ("0.35", 120, "EUR")
+    assert (first["total_charge"], first["chargeable_duration"], first["cost_currency"]) == ("0.45", 180, "EUR")
     assert "total_charge" not in second
     assert "total_charge" not in service().records(*DAY)[0]
+
+
+def test_identical_rows_of_one_response_are_all_exported() -> None:
+    """The total counts each of them. A row that comes again in another response is the same one."""
+    rows, service = [cost(1, 0.1), cost(2, 0.2), cost(1, 0.1), cost(1, 0.1)], Service()
+    again = [lambda body: reply(body, rows[:3], 4), lambda body: reply(body, rows[2:], 4)]
+    service.rules[COSTS] = [lambda body: reply(body, rows, 4)] * 2 + [lambda body: reply(body, [], 0)] * 3
+    assert [row["leg_id"] for row in service.records(*DAY, "costs")] == [1, 2, 1, 1]
+    assert (service.tally.gaps, service.tally.duplicates) == ([], 0)
+    service.rules[COSTS] = [*again, lambda body: reply(body, [], 4), *again, *[lambda body: reply(body, [], 0)] * 3]
+    assert [row["leg_id"] for row in service.records(*DAY, "costs")] == [1, 2, 1]
+    assert len(service.tally.gaps) == 1
 
 
 def test_a_filter_of_legs_is_not_one_of_costs() -> None:

@@ -19,6 +19,7 @@ from cdrctl.fetchers.callgear.fields import COSTS, LEGS
 from cdrctl.fetchers.callgear.local_time import DAY, zone_of
 from cdrctl.fetchers.callgear.report import report_of
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
+from cdrctl.fetchers.readings import COPY
 from cdrctl.records.events import Event, Gap, Note, Page, Record, fingerprint
 from cdrctl.records.readers import read_decimal
 from cdrctl.windows import Window, rfc3339, tile
@@ -82,7 +83,7 @@ def _costs(query: Query[CallGearSettings], account: Account, currency: str | Non
                 yield event
             elif isinstance(event, Page):
                 for row in event.records:
-                    rows[str(row.get("leg_id"))][fingerprint(row)] = row
+                    rows[str(row.get("leg_id"))][fingerprint(row) + event.context.get(COPY, "")] = row
     except DayLimitError:
         raise
     except (RightsError, ProviderError, TemporaryError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -14,10 +15,10 @@ from cdrctl.fetchers.callgear.columns import KEY_FIELDS, start
 from cdrctl.fetchers.callgear.local_time import SECOND, spare_time
 from cdrctl.fetchers.callgear.report import BY_START, Report
 from cdrctl.fetchers.callgear.settings import TITLE
-from cdrctl.fetchers.readings import Reading, Readings, read_again
+from cdrctl.fetchers.readings import COPY, Reading, Readings, read_again
 from cdrctl.http import Total, by_offset
 from cdrctl.records.batches import key_columns
-from cdrctl.records.events import Event, Gap, Page, Record
+from cdrctl.records.events import Event, Gap, Page, Record, fingerprint
 from cdrctl.windows import Window
 
 FARTHEST_OFFSET = 100_000
@@ -82,10 +83,12 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         past = max(total or 0, offset) > FARTHEST_OFFSET and _is_past(report, page, span.window)
         if span.divisible and not past and (total or 0) > FARTHEST_OFFSET:
             return False
-        readings.add(page, Total(total), report.context)
+        parts = _copies_apart(report, page)
+        for part in parts:
+            readings.add(part.records, Total(total), part.context)
         if reading.doubtful:
             report.doubt()
-        yield Page(page, report.context)
+        yield from parts
         if span.window is not None:
             _follow(report, page, span.window)
         if past:
@@ -95,12 +98,30 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         if reading.idle >= IDLE_PAGES:
             yield Gap(f"{TITLE} keeps sending the same records for {span.name}", "run the command again later")
             return True
-        last = not page or (len(page) < report.page_size and total == offset)
-        if not last and offset > FARTHEST_OFFSET:
+        if offset > FARTHEST_OFFSET:
+            if not page or (len(page) < report.page_size and total == offset):
+                break
             if not span.divisible:
                 yield _too_many_records(span.name, total, offset)
             return not span.divisible
     return _is_whole(readings) or None
+
+
+def _copies_apart(report: Report, page: Sequence[Record]) -> Sequence[Page]:
+    """Return the records of a response as one page, and a page for each further copy of a record without an id.
+
+    The service counts two identical rows of costs as two: it charged twice. They come in one response, so they are not
+    the same row read twice.
+    """
+    if report.identity is not fingerprint:
+        return [Page(page, report.context)]
+    came: Counter[str] = Counter()
+    parts: defaultdict[int, list[Record]] = defaultdict(list)
+    for one in map(fingerprint, page):
+        came[one] += 1
+        parts[came[one]].append(page[came.total() - 1])
+    further = [Page(records, {**report.context, COPY: str(n)}) for n, records in parts.items() if n > 1]
+    return [Page(parts[1], report.context), *further]
 
 
 def _too_many_records(name: str, total: int | None, offset: int) -> Gap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
 
@@ -52,7 +53,7 @@ def listing_row(state: State, stored: StoredDocument, asked: Mapping[str, str], 
     if state.version == "5.x":
         row["switch_hostname"] = doc["media_server"]
     if state.switched["reseller"] == "on":
-        row["reseller_cost"] = str(_cost(doc, "reseller_billing"))
+        row["reseller_cost"] = _cost(state, doc, "reseller_billing")
         row["reseller_call_type"] = doc["custom_channel_vars"].get("reseller_billing", "")
     if state.switched["billing"] == "absent" and row["billing_seconds"] == "":
         del row["billing_seconds"]
@@ -101,7 +102,7 @@ def _call_columns(state: State, stored: StoredDocument, doc: Doc, start: int) ->
         "direction": doc["call_direction"],
         "request": doc["request"],
         "authorizing_id": ccv.get("authorizing_id", ""),
-        "cost": "0" if _is_unrated(state, stored) else str(_cost(doc, "account_billing")),
+        "cost": "0" if _is_unrated(state, stored) else _cost(state, doc, "account_billing"),
         "dialed_number": (doc["request"] if inward else doc["to"]).partition("@")[0],
         "calling_from": doc["caller_id_number"] if inward else doc["from_uri"].partition("@")[0],
     }
@@ -146,17 +147,21 @@ def _is_unrated(state: State, stored: StoredDocument) -> bool:
     return wait > 0 and state.gregorian_now < stored.saved + wait
 
 
-def _cost(doc: Doc, billing: str) -> int:
+_DISCOUNTED = Decimal("0.985")
+"""What is left of a cost with the switch `costs=fractions`: a discount of 1.5 %, and nothing is cut off."""
+
+
+def _cost(state: State, doc: Doc, billing: str) -> str:
     """Return the cost in units of 1/10000 dollar: kapps_call_util.erl and wht_util.erl."""
     ccv: Doc = doc["custom_channel_vars"]
     seconds = doc["billing_seconds"]
     if ccv.get(billing) != "per_minute" or not isinstance(seconds, int) or seconds <= 0:
-        return 0
+        return "0"
     minimum, increment, rate = ccv["rate_minimum"], ccv["rate_increment"], ccv["rate"]
     cost = ccv["surcharge"] + minimum / 60 * rate
     if seconds > minimum:
         cost += math.ceil((seconds - minimum) / increment) * increment / 60 * rate
-    return int(cost)
+    return str(int(cost)) if state.switched["costs"] == "whole" else str(int(cost) * _DISCOUNTED)
 
 
 def _with_disposition(row: Doc, doc: Doc) -> Doc:

@@ -47,6 +47,9 @@ SWITCHES: dict[str, Switch] = {
         meaning="duration and billing of legs killed while new: minus a Unix time (until 4.3), a Unix time, -3 seconds",
     ),
     "billing": Switch("always", ("empty", "absent"), meaning="billing_seconds of rows from before September 2018"),
+    "costs": Switch(
+        "whole", ("fractions",), meaning="costs of rows in whole units, or with the fractions that a discount leaves"
+    ),
     "archived": Switch("none", (), r"\d{6}", "YYYYMM", "month that the operator deleted"),
     "limits": Switch(
         "off",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -85,6 +86,15 @@ def test_switch_strip_empty(run: Starter) -> None:
         assert not any("" in (v for v in row.values() if isinstance(v, str)) for row in rows)
         assert min(len(row) for row in rows) < len(COLUMNS)
         assert rows[0]["media_recordings"] == [] or rows[0]["media_recordings"]
+
+
+def test_switch_costs(run: Starter) -> None:
+    found = {}
+    for value in ("whole", "fractions"):
+        with KazooClient(run(switches={"kazoo": {"costs": value}})) as client:
+            found[value] = {row["id"]: Decimal(row["cost"]) for row in client.list(*whole(*WEEK)).rows}
+    assert any(cost % 1 for cost in found["fractions"].values())
+    assert found["fractions"] == {one: cost * Decimal("0.985") for one, cost in found["whole"].items()}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from cdrctl.archive.opening import etag_of, make_folder, read_file
 from cdrctl.archive.owner import path_of
 from cdrctl.archive.presence import window_of
 from cdrctl.archive.retired import Retired, write_retired
-from cdrctl.archive.settings import settings_text
+from cdrctl.archive.settings import check_installed, settings_text
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
     ASIDE,
@@ -113,10 +113,13 @@ def convert(folder: Path, target: Path, form: str | None, log: Callable[[str], N
 
     Raises:
         UsageError: There is no archive, or the new folder is in use for something else.
+        ConfigurationError: What reads or writes one of the formats is not installed.
         OutputError: The new archive cannot be written, or the old one cannot be read.
         LockedError: Another run uses one of the archives.
     """
     old = open_archive(folder)
+    for one in (old.form, form):
+        check_installed(one)
     with reading_archive(folder):
         before = _read_mark(target)
         _check_target(old, target, before)

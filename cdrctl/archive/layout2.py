@@ -46,6 +46,7 @@ from cdrctl.archive.opening import (
 )
 from cdrctl.archive.places import StoredPath
 from cdrctl.archive.recover import key_of, start_of, text_of_file
+from cdrctl.archive.settings import without_pyarrow
 from cdrctl.archive.store import (
     check_unchanged,
     digest_of,
@@ -55,7 +56,7 @@ from cdrctl.archive.store import (
     stage_file,
     whose_in,
 )
-from cdrctl.errors import ConfigurationError, IncompleteError
+from cdrctl.errors import IncompleteError
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.records.columns import Column
 from cdrctl.windows import Window
@@ -285,10 +286,7 @@ def _columnar() -> ModuleType:
     try:
         from cdrctl.archive import columnar
     except ImportError:
-        raise ConfigurationError(
-            "the archive has Parquet files, and the package pyarrow is not installed",
-            hint="pip install 'cdrctl[parquet]'",
-        ) from None
+        raise without_pyarrow() from None
     return columnar
 
 

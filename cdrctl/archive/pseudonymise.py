@@ -24,7 +24,7 @@ from cdrctl.archive.opening import etag_of, remove_tree
 from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.retired import Retired, write_retired
-from cdrctl.archive.settings import Settings, settings_text
+from cdrctl.archive.settings import Settings, check_installed, settings_text
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
     PROFILE,
@@ -67,9 +67,11 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
 
     Raises:
         UsageError: There is no archive, or the folder of the copy is not empty.
+        ConfigurationError: What reads and writes its format is not installed.
         OutputError: The copy cannot be written, or the archive cannot be read.
     """
     old = open_archive(folder)
+    check_installed(old.form)
     with reading_archive(folder):
         here, there = folder.resolve(), target.resolve()
         if here == there or here in there.parents or there in here.parents:

@@ -31,6 +31,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +40,7 @@ from msgspec import Struct, field
 
 from cdrctl import PROVIDERS, windows
 from cdrctl.archive.opening import read_file
-from cdrctl.errors import UsageError, did_you_mean
+from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
 
 NAME = "archive.toml"
 FORMATS = ("parquet", "jsonl", "jsonl.gz", "csv", "csv.gz")
@@ -48,6 +49,23 @@ FIRST_LAYOUT, LAYOUT = 1, 2
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_DAYS = 36_525
 """The most days of a policy: a century."""
+
+
+def check_installed(form: str | None) -> None:
+    """Check that what writes a format is installed; None means the default, for which it is.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if form == "parquet" and find_spec("pyarrow") is None:
+        raise without_pyarrow()
+
+
+def without_pyarrow() -> ConfigurationError:
+    """Return the error of an archive that cannot be used without pyarrow."""
+    return ConfigurationError(
+        "the archive has Parquet files, and the package pyarrow is not installed", hint="pip install 'cdrctl[parquet]'"
+    )
 
 
 class SweepPolicy(Struct, frozen=True):

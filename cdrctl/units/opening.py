@@ -12,7 +12,7 @@ from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.opening import make_folder
 from cdrctl.archive.options import call_options_of, calls_of
 from cdrctl.archive.outcome import Outcome
-from cdrctl.archive.settings import NAME, Settings, read_settings
+from cdrctl.archive.settings import NAME, Settings, check_installed, read_settings
 from cdrctl.archive.store import (
     FIRST_LAYOUT,
     Archive,
@@ -46,10 +46,13 @@ def open_to_sync(
 
     Raises:
         UsageError: There is no archive, and none is to be created; or it gets no records of a provider.
+        ConfigurationError: What writes its format is not installed.
         OutputError: The archive cannot be written.
         LockedError: Another run holds its lock.
     """
+    check_installed(form)  # before the folder is created
     archive = _create(folder, tz, form) if create else open_archive(folder)
+    check_installed(archive.form)  # before any request
     if archive.settings.pseudonymised:
         raise UsageError(
             f"{folder} is a copy with pseudonyms, which gets no records of a provider",

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 
 from cdrctl.archive import verify
 from cdrctl.archive.ledgers import call_lock
-from cdrctl.archive.store import open_archive
+from cdrctl.archive.store import open_archive, open_or_create
 from cdrctl.cli import connecting
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
@@ -135,6 +136,28 @@ def test_wrong_options_are_refused_before_any_request(
     assert said in ran.err
     assert "--format" not in words or not (shell.folder / "archive").exists()
     assert "Traceback" not in ran.err
+    assert providers.requests == []
+
+
+@pytest.mark.parametrize("words", [("sync", "webex", *INTO), ("archive", "convert", "csv", "archive")])
+def test_without_pyarrow_no_parquet_is_begun(
+    shell: Shell, providers: Sandbox, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    open_or_create(shell.folder / "csv", None, "csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ran = shell.run(*words, "-f", "parquet")
+    assert (ran.code, "pip install 'cdrctl[parquet]'" in ran.err) == (6, True)
+    assert not (shell.folder / "archive").exists()
+    assert providers.requests == []
+
+
+def test_an_archive_of_parquet_is_not_synced_without_pyarrow(
+    shell: Shell, providers: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_or_create(shell.folder / "archive", None, "parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for words in (("sync", "webex", *INTO), ("fill", "webex", *INTO)):
+        assert shell.run(*words).code == 6
     assert providers.requests == []
 
 

@@ -55,6 +55,8 @@ def export_call(
         refuse_provider_options(session, call, own)
     request = read_request(session, shared, call, path)
     prepare_messages(session, path)
+    if call.changed:
+        session.reporter.left_behind = call.changed
     options = own_options(session, call, own)
     # What is not a field is refused before anything is requested.
     schema = schema_of(provider, call, SANDBOX, request, lambda _text: None)

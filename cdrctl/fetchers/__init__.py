@@ -210,6 +210,7 @@ class Call(Struct, frozen=True):
         expected: What records are expected to look like, apart from their columns.
         key_fields: The fields by which records are read column by column; None if they cannot be.
         gives_file: It yields a file, which `-o` names: always, or only with the flag of this name.
+        changed: What it may have changed at the provider when it is interrupted; empty if it only reads.
         alike: The columns that identify a call if its record got a new id: its start, then its parties and type.
         account_column: The column that names the account of a record; empty if there is none.
         further_context: What the context of a page has after the `@` keys of the columns, without options of the call.
@@ -236,6 +237,7 @@ class Call(Struct, frozen=True):
     group: str = ""
     offline: bool = False
     gives_file: bool | str = False
+    changed: str = ""
     expected: Expected = NOTHING_EXPECTED
     key_fields: KeyFields | None = None
     alike: tuple[str, ...] = ()

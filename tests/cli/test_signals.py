@@ -105,6 +105,7 @@ def test_a_signal_ends_a_command_soon_and_leaves_no_partial_file(
         _, said = running.communicate(timeout=SOON)
     assert running.returncode == 130, said
     assert b"interrupted" in said
+    assert (b"the report may have been created: see" in said) == (moment is reporting)
     assert b"Traceback" not in said
     assert old.read_text(encoding="utf-8") == "old"
     assert host.left_over() == []

@@ -279,6 +279,7 @@ PROVIDER = Provider(
             about="Create a call report, once or on a schedule; with --wait, wait for its file.",
             columns=MADE,
             fetch=create_report,
+            changed="the report may have been created: see `cdrctl portsip reports list`",
             options=(
                 Option("type", f"type of report: {', '.join(FILTERS)}", metavar="TYPE", values=tuple(FILTERS)),
                 *_with_default(_REPORT_OPTIONS, "file_format", "CSV"),
@@ -303,6 +304,7 @@ PROVIDER = Provider(
             about="Change the given settings of a call report.",
             columns=REPORT,
             fetch=update_report,
+            changed="the report may have been updated: see `cdrctl portsip reports list`",
             options=(_ID, *_REPORT_OPTIONS),
             table_columns=_REPORT_SHOWN,
             examples=(
@@ -315,6 +317,7 @@ PROVIDER = Provider(
             about="Delete a call report, and show it.",
             columns=REPORT,
             fetch=delete_report,
+            changed="the report may have been deleted: see `cdrctl portsip reports list`",
             options=(_ID,),
             table_columns=_REPORT_SHOWN,
             examples=(

@@ -49,8 +49,15 @@ def asked(server: socket.socket, address: str, terminal: str, words: list[str], 
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return None
+
+    def forward(number: int, _frame: object) -> None:
+        try:  # noqa: SIM105 - contextlib takes long to load
+            server.send(bytes([number]))
+        except OSError:  # the fork has ended
+            pass
+
     for number in FORWARDED:
-        signal.signal(number, lambda number, _frame: server.send(bytes([number])))
+        signal.signal(number, forward)
     mask = os.umask(0)
     os.umask(mask)
     given = [number for number in map(int, os.listdir("/proc/self/fd")) if inherited(number)]  # noqa: PTH208

@@ -92,9 +92,6 @@ def read_total(raw: Any) -> Total:
     return Total(None, wrong=raw not in (None, ""))
 
 
-ROUND = 50
-"""The largest page of a provider is probably a multiple of this; one in fifty other pages is too, by chance."""
-
 Rows = TypeVar("Rows", bound=Sized)
 
 
@@ -102,24 +99,22 @@ def by_offset(ask: Callable[[int], tuple[Rows, int | None]], size: int) -> Itera
     """Yield pages and the total that came with each, until an empty page, or a short page that reaches the total.
 
     A total alone is not the end, because it may be too low: after a full page the next one is requested, whatever the
-    total says. A page counts as full too if it is as long as the longest before it, or has a multiple of `ROUND` rows:
-    the provider may send smaller pages than requested. If more rows came than the total, only an empty page is the end.
-    The caller compares the total with the records, because only the caller knows when two rows are the same record.
+    total says. If more rows came than the total, only an empty page is the end. The caller compares the total with the
+    records, because only the caller knows when two rows are the same record.
 
     Args:
         ask: Takes the number of rows to skip; returns a page and the total, or None if there is no total. The number
             grows by the rows received, so a short page that is not the last loses nothing.
         size: The number of rows in a full page.
     """
-    offset = longest = 0
+    offset = 0
     while True:
         page, total = ask(offset)
         rows = len(page)
         yield page, total
         del page  # free its memory before the next page comes
-        full = rows >= min(size, longest or size) or rows % ROUND == 0
-        offset, longest = offset + rows, max(longest, rows)
-        if not rows or (total == offset and not full):
+        offset += rows
+        if not rows or (rows < size and total == offset):
             return
 
 

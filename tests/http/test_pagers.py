@@ -108,21 +108,7 @@ def test_a_provider_may_send_fewer_rows_than_requested(total: str) -> None:
     assert [row for page in pages for row in page] == list(range(23))
 
 
-@for_each("rows, most", [(12, 4), (13, 4), (120, 50), (230, 50), (150, 50), (230, 100)])
-def test_pages_of_a_provider_that_sends_fewer_rows_are_full_too(rows: int, most: int) -> None:
-    """The total that a page reaches is too low, and is that of the pages so far."""
-    pages, asked = offsets(lambda _rows, skip, page: max(2 * most, skip + page), rows, 1000, most)
-    assert [row for page in pages for row in page] == list(range(rows))
-    assert len(asked) <= rows // most + 2
-
-
-def test_first_page_with_a_round_number_of_rows_may_not_be_all() -> None:
-    pages, _ = offsets(lambda _rows, _skip, page: page, 230, 1000, 100)
-    assert [row for page in pages for row in page] == list(range(230))
-
-
 def test_a_right_total_saves_the_last_request() -> None:
     assert offsets(TOTALS["right"], 23, 10)[1] == [0, 10, 20]
     assert offsets(TOTALS["right"], 20, 10)[1] == [0, 10, 20]
     assert offsets(TOTALS["right"], 3, 10)[1] == [0]
-    assert offsets(TOTALS["right"], 1049, 500)[1] == [0, 500, 1000]

@@ -111,6 +111,20 @@ def test_sorting_on_disk_gives_the_same_order_as_in_memory(rows: list[tuple[Any,
         assert arranged(whole, "-talk_seconds,name", limit) == wanted[:limit]
 
 
+@given(st.lists(st.one_of(st.none(), st.integers(0, 3), st.just("soon")), max_size=80), st.sampled_from(["", "-"]))
+def test_equal_rows_keep_their_order_on_disk(values: list[Any], sign: str) -> None:
+    rows = [[str(at), value, None, None, None] for at, value in enumerate(values)]
+
+    def rank(row: list[Any]) -> tuple[int, int]:
+        value = row[1]
+        return (2, 0) if value is None else (1, 0) if value == "soon" else (0, -value if sign else value)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in (("IN_MEMORY", 6), ("TOGETHER", 2), ("PAGE", 3)):
+            patched.setattr(sorting, name, value)
+        assert arranged(rows, f"{sign}talk_seconds") == sorted(rows, key=rank)
+
+
 def test_memory_holds_no_more_rows_than_a_buffer(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -170,7 +184,7 @@ class HalfFull(io.RawIOBase):
 def test_a_partial_write_is_continued() -> None:
     file: Any = HalfFull()
     runs = [sorting._write_run(file, [["x" * 50, at]]) for at in range(3)]
-    assert [[*sorting._read_run(file, *run)] for run in runs] == [[["x" * 50, at]] for at in range(3)]
+    assert [[*sorting._read_run(file, *run)] for run in runs] == [[[["x" * 50, at]]] for at in range(3)]
 
 
 def test_a_full_disk_is_reported_with_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cdrctl.records.batches import RecordBatch
+from cdrctl.records.batches import RecordBatch, RowBatch
 from cdrctl.records.columns import EXTRA
 from cdrctl.records.schemas import KEY_COLUMN, Schema
 
@@ -149,7 +149,11 @@ def arrange(
         return schema, pages
     count = len(selection.fields) + (KEY_COLUMN in columns[:1])
     written = replace(schema, columns=columns[:count])
-    return written, pages if count == len(columns) else ([row[:count] for row in page] for page in pages)
+    return written, pages if count == len(columns) else (_first_columns(page, count) for page in pages)
+
+
+def _first_columns(page: Page, count: int) -> Page:
+    return page.select(range(count)) if isinstance(page, RowBatch) else [row[:count] for row in page]
 
 
 def _in_order(pages: Iterable[Page], selection: Selection, schema: Schema, tally: Tally, log: Log) -> Iterator[Page]:
@@ -162,7 +166,7 @@ def _in_order(pages: Iterable[Page], selection: Selection, schema: Schema, tally
         written = 0
         for page in sorting.sort_pages(pages, key, limit):
             written += len(page)
-            yield page
+            yield page if schema.columns is None else RowBatch.of(page)
         if limit is not None and tally.records > written:
             log("note", f"the first {written} of {tally.records} records in this order, as --limit says")
         tally.records = written

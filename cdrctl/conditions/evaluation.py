@@ -124,6 +124,8 @@ class ValueReaders(Struct, frozen=True):
             ValueError: It has the wrong type: the column could not parse it.
         """
         if kind in NUMBERS:
+            if type(value) is int:  # it compares with a Decimal
+                return value
             try:
                 return _number(str(value))
             except InvalidOperation:

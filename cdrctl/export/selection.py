@@ -109,7 +109,14 @@ def row_filter(
     from cdrctl.conditions.evaluation import on_rows
 
     holds = on_rows(condition, schema.columns, zone=zone, now=now, warn=warn)
-    return lambda page: [row for row in page if holds(row)]
+
+    def wanted(page: Page) -> Page:
+        if not isinstance(page, RowBatch):
+            return [row for row in page if holds(row)]
+        positions = [at for at, row in enumerate(page) if holds(row)]
+        return page if len(positions) == len(page) else page.only(positions)
+
+    return wanted
 
 
 def _record_filter(

@@ -435,3 +435,8 @@ class RowBatch(Sequence[Row]):
         """Return the columns at these positions."""
         kinds = [self.kinds[one] for one in at]
         return RowBatch([self.columns[one] for one in at], [self.texts[one] for one in at], self.length, kinds)
+
+    def only(self, positions: Sequence[int]) -> RowBatch:
+        """Return the rows at these positions."""
+        columns = [[*map(column.__getitem__, positions)] for column in self.columns]
+        return RowBatch(columns, self.texts, len(positions), self.kinds)

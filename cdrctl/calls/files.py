@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from msgspec import Struct, field
-from pydantic_core import from_json
 
 from cdrctl.calls.lines import LegDecoder, chunks
 from cdrctl.calls.recognition import Recognized, fits, is_call, recognize
@@ -218,9 +217,16 @@ def _of_lines(lines: bytes, number: int, unread: list[int]) -> Iterator[Record]:
                 yield found
 
 
+def _from_json(text: bytes) -> Any:
+    """Return a JSON value; pydantic, which takes a while to load, is not needed for files of calls."""
+    from pydantic_core import from_json
+
+    return from_json(text)
+
+
 def _object(line: bytes) -> Record | None:
     try:
-        found = from_json(line)
+        found = _from_json(line)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
@@ -231,7 +237,7 @@ def _objects_of_text(text: bytes, unread: list[int]) -> Iterator[Record]:
     if not text.strip():
         return
     try:
-        found = from_json(text)
+        found = _from_json(text)
     except ValueError:
         unread.append(1)
         return

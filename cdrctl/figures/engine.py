@@ -67,7 +67,7 @@ class Calls:
         self._connection = connection
         self._folder = folder
         self._names = names
-        self._providers: list[str] | None = None
+        self._providers: list[str | None] | None = None
         self._told: dict[str, frozenset[str]] = {}
 
     def use_zone(self, zone: str) -> None:
@@ -89,8 +89,10 @@ class Calls:
             ProviderError: A number is larger than figures take.
         """
         with _errors():
-            if isinstance(pages, CallFiles) and open_in_place(self._connection, pages, self._names):
-                return
+            if isinstance(pages, CallFiles):
+                self._providers = open_in_place(self._connection, pages, self._names)
+                if self._providers is not None:
+                    return
             columns = ", ".join(f"{quote(one.name)} {TYPES[one.kind]}" for one in CALL if one.name in self._names)
             self._connection.execute(f"CREATE TABLE all_calls ({columns})")
             for some in _together(pages):
@@ -129,7 +131,7 @@ class Calls:
         source = f"read_json(?, format='newline_delimited', columns={{{shape}}})"
         self._connection.execute(f"INSERT INTO all_calls SELECT * FROM {source}", [str(path)])
 
-    def providers(self) -> list[str]:
+    def providers(self) -> list[str | None]:
         """Return the names of the providers of the calls."""
         if self._providers is None:
             with _errors():
@@ -180,7 +182,7 @@ class Calls:
         """
         why = cannot(one, keys)
         there = self.providers()
-        without = [name for name in there if name in untold]
+        without = [name for name in there if name is not None and name in untold]
         if not why and there and len(without) == len(there):
             why = "; ".join(dict.fromkeys(untold[name] for name in without))
         if why:

@@ -35,7 +35,7 @@ def _time(name: str, form: str, order: str = "") -> Key:
 
 _KEYS = (
     _time("hour", "%H"),
-    _time("day", "%Y-%m-%d"),
+    Key("day", "start_time::DATE", "day", time=True),  # takes half the time of strftime
     _time("weekday", "%a", "isodow(start_time)"),
     _time("week", "%G-W%V"),
     _time("month", "%Y-%m"),

@@ -110,34 +110,48 @@ def _header(path: str, form: str) -> str:
     return "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}"
 
 
-def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> bool:
-    """Make `all_calls` of the wanted columns of files of calls; return whether that was possible.
+def open_in_place(connection: Any, files: CallFiles, names: Sequence[str]) -> list[str | None] | None:
+    """Make `all_calls` of the wanted columns of files of calls; return their providers, or None if it is not possible.
 
     Args:
         connection: An open database.
         files: The files.
         names: The names of the columns.
     """
-    wanted = [one for one in CALL if one.name in {"start_time", *names, *files.fields}]
+    wanted = [one for one in CALL if one.name in {"provider", "start_time", *names, *files.fields}]
+    where = f"{_where(files.window)} AND {files.condition}"
+    parts: list[str] = []
+    count, providers = 0, set[str | None]()
     try:
-        parts = [_part(connection, at, path, form, wanted, files.fields) for at, (path, form) in enumerate(files.paths)]
+        for at, (path, form) in enumerate(files.paths):
+            part = _part(connection, at, path, form, wanted, files.fields)
+            if part is None:
+                return None
+            # Each reading of a file takes time, so one of them answers three questions.
+            counted = f"count(*) FILTER ({where}), list(DISTINCT provider) FILTER ({where})"
+            fits, some, named = connection.execute(f"SELECT bool_and(fits), {counted} FROM ({part})").fetchone()
+            if fits is False:
+                return None
+            parts.append(part)
+            count += some
+            providers.update(named or ())
     except (duckdb.OutOfMemoryException, duckdb.IOException):
         raise
     except (duckdb.Error, OSError):
-        return False
-    if None in parts:
-        return False
-    text = " UNION ALL ".join(part for part in parts if part)
-    where = f"{_where(files.window)} AND {files.condition}"
-    connection.execute(f"CREATE VIEW all_calls AS SELECT * FROM ({text}) WHERE {where}")
-    files.count(connection.execute("SELECT count(*) FROM all_calls").fetchone()[0])
-    return True
+        return None
+    text = " UNION ALL ".join(parts)
+    connection.execute(f"CREATE VIEW all_calls AS SELECT * EXCLUDE (fits) FROM ({text}) WHERE {where}")
+    files.count(count)
+    return sorted(providers, key=lambda one: (one is None, one or ""))
 
 
 def _part(
     connection: Any, at: int, path: str, form: str, wanted: Sequence[Column], fields: frozenset[str]
 ) -> str | None:
     """Return the statement that reads the calls of a file, or None if it must be read through Python.
+
+    Its column `fits` says whether the values of a call are as cdrctl writes them: the file must be read through Python
+    if it is false anywhere.
 
     Args:
         connection: An open database.
@@ -166,13 +180,11 @@ def _part(
         connection.execute(f"CREATE TABLE {source} AS SELECT {typed} FROM texts_{at}")
         connection.execute(f"DROP TABLE texts_{at}")
     values = [_check_value(one) for one in here] + [_check_field(one) for one in here if one.name in fields]
-    checks = " AND ".join(["true", *(f"bool_and({check})" for check in values if check)])
-    if connection.execute(f"SELECT {checks} FROM {source}").fetchone()[0] is False:
-        return None
+    fits = " AND ".join(["true", *(f"coalesce({check}, true)" for check in values if check)])
     chosen = ", ".join(
         f"{_given(one) if one in here else f'NULL::{TYPES[one.kind]}'} AS {quote(one.name)}" for one in wanted
     )
-    return f"SELECT {chosen} FROM {source}"
+    return f"SELECT {chosen}, {fits} AS fits FROM {source}"
 
 
 def _given(column: Column) -> str:

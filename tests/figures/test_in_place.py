@@ -92,7 +92,7 @@ def in_place(path: Path, names: Sequence[str] = NO_LISTS, where: str = "true", f
     files = CallFiles([(str(path), path.suffix[1:])], None, counts.append, list, where, frozenset(fields))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        if not open_in_place(connection, files, names):
+        if open_in_place(connection, files, names) is None:
             return None
         found = [one for (one,) in connection.execute("SELECT call_id FROM all_calls").fetchall()]
     assert counts == [len(found)]

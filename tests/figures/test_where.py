@@ -114,7 +114,7 @@ def test_sql_selects_the_calls_that_python_selects(tmp_path: Path) -> None:
         for connection, path in zip(connections, paths, strict=True):
             connection.execute("SET TimeZone = 'UTC'")
             files = CallFiles([(str(path), path.suffix[1:])], None, lambda _count: None, list)
-            assert open_in_place(connection, files, NO_LISTS)
+            assert open_in_place(connection, files, NO_LISTS) is not None
         for sign in ("=", "!=", "<", "<=", ">", ">="):
             for value in ("59.99", "60", "60.5"):
                 compare(f"talk_seconds {sign} {value}")

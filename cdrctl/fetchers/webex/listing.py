@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -16,13 +17,15 @@ from cdrctl.fetchers import Query, identities, span_of
 from cdrctl.fetchers.defaults import instant_in
 from cdrctl.fetchers.webex.answers import WrongRegionError, next_link, records_in, total_in
 from cdrctl.fetchers.webex.columns import COLUMNS, identity
-from cdrctl.fetchers.webex.legs_of_call import LegSearch
 from cdrctl.fetchers.webex.settings import TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import in_domain
 from cdrctl.http import Answer, Client, Request, by_link
 from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, rfc3339, tile
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers.webex.legs_of_call import LegSearch
 
 
 class History(Struct, frozen=True):
@@ -90,6 +93,8 @@ def legs(query: Query[WebexSettings]) -> Iterator[Event]:
 
     The API cannot search by id, so the whole window is read first.
     """
+    from cdrctl.fetchers.webex.legs_of_call import LegSearch
+
     window = query.window
     pieces = _legs_among(LegSearch(_wanted(query.options["id"])), _history(FEED, query, ()))
     if (yield from pieces):
@@ -106,6 +111,8 @@ def archived_legs(wanted: str, window: Window, pieces: Iterator[Event]) -> Itera
         window: The window.
         pieces: The events of the archive; the fields of its records are the columns.
     """
+    from cdrctl.fetchers.webex.legs_of_call import LegSearch
+
     search = LegSearch(_wanted(wanted), {column.key: column.name for column in COLUMNS})
     if (yield from _legs_among(search, pieces)):
         yield Note(f"searched {_searched(window)}")

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, structs
 from cdrctl.errors import UsageError
 from cdrctl.http.addresses import address, in_clear, is_loopback
 from cdrctl.tags import split_tags
-from cdrctl.windows import LONGEST_LENGTH, duration
+from cdrctl.windows import LONGEST_LENGTH, duration, zone
 
 Checks = Mapping[str, Callable[[Any], Any]]
 """Functions by setting, each from a value that was given to the value to keep; they may raise ValueError."""
@@ -106,6 +106,34 @@ def _types(kind: Any) -> Sequence[Any]:
     return [one for part in get_args(kind) for one in _types(part)] or [kind]
 
 
+def _zone(name: str) -> str:
+    """Return the name of a zone.
+
+    Raises:
+        ValueError: There is no such zone.
+    """
+    try:
+        zone(name)
+    except UsageError as error:
+        raise ValueError(f"there is no such time zone: {error.hint}") from None
+    return name
+
+
+LOWEST_RATE = 0.001
+"""The lowest `requests_per_minute`: a request in about 17 hours."""
+
+
+def _rate(given: float | None) -> float | None:
+    """Return a number of requests per minute.
+
+    Raises:
+        ValueError: It is so low that no second request would be sent.
+    """
+    if given is not None and 0 < given < LOWEST_RATE:
+        raise ValueError(f"it should be at least {LOWEST_RATE:g}, or 0 for no limit")
+    return given
+
+
 def _length(given: Any) -> Any:
     """Return a duration from text such as `15m`, or from seconds, as `timeout` takes.
 
@@ -119,7 +147,7 @@ def _length(given: Any) -> Any:
             given = timedelta(seconds=float(given))
     except UsageError as error:
         raise ValueError(f"write a duration: {error.hint}") from None
-    except OverflowError:
+    except (OverflowError, ValueError):  # infinity, or no number
         given = timedelta.max
     if isinstance(given, timedelta) and not timedelta(0) <= given <= LONGEST_LENGTH:
         raise ValueError(f"write a duration from 0 to {LONGEST_LENGTH.days} days")
@@ -175,7 +203,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(description="a limit lower than the published one; 0 for none, only if the API is on this machine"),
     ] = None
 
-    checks: ClassVar[Checks] = {"base_url": address}
+    checks: ClassVar[Checks] = {"base_url": address, "timezone": _zone, "requests_per_minute": _rate}
     """The checks of this class. A subclass adds its own, which get what those above it return."""
 
     @classmethod

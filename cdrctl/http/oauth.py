@@ -67,8 +67,11 @@ def checked(redirect_uri: str) -> str:
     Raises:
         ValueError: It is neither https nor plain http on loopback, or has parts it must not have.
     """
-    parts = urlsplit(redirect_uri)
-    port = parts.port  # raises ValueError if it is not a number
+    try:
+        parts = urlsplit(redirect_uri)
+        port = parts.port
+    except ValueError:
+        raise ValueError("a redirect URI must have a host and, at most, a port from 1 to 65535") from None
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("a redirect URI must not contain a user name, ? or #")
     if parts.scheme == "http" and parts.hostname in {LOOPBACK, "localhost"} and port != 0:

@@ -27,12 +27,6 @@ def test_a_time_zone_in_the_profile_saves_its_request() -> None:
     assert service.spans == [("2026-11-18 03:59:59", "2026-11-19 04:00:01")]
 
 
-def test_an_invalid_time_zone_is_an_error_of_the_profile() -> None:
-    error = Service(settings={"access_token": "T0KEN", "timezone": "Mars/Phobos"}).fails(ConfigurationError)
-    assert "Mars/Phobos" in error.message
-    assert error.exit_code == 6
-
-
 @for_each("key", ["metadata", "meta_data"])
 @for_each("listed", [True, False])
 def test_zone_is_read_from_all_forms_of_an_account(key: str, listed: bool) -> None:  # noqa: FBT001

@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 
 from cdrctl.errors import ConfigurationError
-from cdrctl.fetchers.settings import Checks, Secret
+from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.fetchers.settings import Checks, Secret, SettingsError
 from cdrctl.masking import MASK as HIDDEN
 from cdrctl.profiles.file import environment_name, read_profiles
 from cdrctl.profiles.settings import read_settings
@@ -108,3 +109,26 @@ def test_a_secret_is_one_line_and_not_empty(tmp_path: Path, value: str) -> None:
     """The error of an invalid header would show the header."""
     with expect_refusal(ConfigurationError, "api_key in"):
         read(make_profile(tmp_path, {"account_id": "a", "api_key": value}))
+
+
+@for_each(
+    "setting, value, said",
+    [
+        ("timezone", "Europe/Berlim", "write Europe/Berlin"),
+        ("timezone", "", "write a name such as Europe/Paris"),
+        ("max_wait", float("nan"), "write a duration from 0 to"),
+        ("max_wait", float("inf"), "write a duration from 0 to"),
+        ("requests_per_minute", 1e-9, "at least 0.001, or 0"),
+        ("app_host", "http://[x", "its host has an unbalanced bracket"),
+        ("app_host", "https://app.exa\nmple", "a control character"),
+        ("redirect_uri", "http://127.0.0.1:99999/", "a port from 1 to 65535"),
+        ("redirect_uri", "http://[x", "a host"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_profile_in_words_of_ours(setting: str, value: object, said: str) -> None:
+    models = [provider.settings for provider in map(load, PROVIDERS) if setting in provider.settings.described()]
+    assert models
+    for model in models:
+        with pytest.raises(SettingsError) as caught:
+            model.of({setting: value})
+        assert [said in one.said for one in caught.value.problems if one.name == setting] == [True]

@@ -28,10 +28,7 @@ def zone_of(account: Account) -> tuple[str, tzinfo]:
     """
     given = account.settings.timezone
     if given is not None:
-        try:
-            return given, zone_named(given)
-        except UsageError as error:
-            raise ConfigurationError(f"timezone: {error.message}", hint=error.hint) from None
+        return given, zone_named(given)
     hint = "set timezone in the profile to the account's time zone, such as Europe/Berlin"
     try:
         data = account.ask("get.account", account.of_customer).get("data")

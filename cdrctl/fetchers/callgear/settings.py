@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from cdrctl.fetchers.settings import Checks, Secret, Settings
+from cdrctl.http.addresses import address
 
 TITLE = "CallGear"
 
@@ -17,11 +18,7 @@ def _app_host(url: str | None) -> str | None:
     """Return the address without a closing slash; a host alone is taken as https."""
     if url is None:
         return None
-    url = (url if "://" in url else f"https://{url}").rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
-        raise ValueError("app_host must be an address such as https://app.callgear.com")
-    return url
+    return address(url if "://" in url else f"https://{url}").rstrip("/")
 
 
 class CallGearSettings(Settings, frozen=True, kw_only=True):

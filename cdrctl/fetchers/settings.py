@@ -106,14 +106,15 @@ def _types(kind: Any) -> Sequence[Any]:
     return [one for part in get_args(kind) for one in _types(part)] or [kind]
 
 
-def _zone(name: str) -> str:
-    """Return the name of a zone.
+def _zone(name: str | None) -> str | None:
+    """Return the name of a zone, or None.
 
     Raises:
         ValueError: There is no such zone.
     """
     try:
-        zone(name)
+        if name is not None:
+            zone(name)
     except UsageError as error:
         raise ValueError(f"there is no such time zone: {error.hint}") from None
     return name

@@ -30,6 +30,7 @@ _LAST_SECOND = 253_402_300_799
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 _WHOLE_DECIMAL = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0*)?\s*\Z")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+_SCIENTIFIC = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][+-]?[0-9]{1,2}\Z")
 
 
 def read_text(raw: Any) -> Value:
@@ -57,13 +58,20 @@ def read_integer(raw: Any) -> int:
 
 
 def read_decimal(raw: Any) -> str:
-    """Return a decimal number as a string, digit for digit as it came; infinity is refused."""
+    """Return a decimal number as a string, digit for digit as it came; infinity is refused.
+
+    A text with a power of ten is multiplied out, without zeros at the end: Erlang, in which Kazoo is written, may write
+    1.5 as `1.50000000000000000000e+00`.
+    """
     if isinstance(raw, bool):
         raise ValueError
     if isinstance(raw, int) or (isinstance(raw, float) and math.isfinite(raw)):  # isfinite(10**400) overflows
         return format(Decimal(str(raw)), "f")
     if isinstance(raw, str) and _DECIMAL.match(raw.strip()):
         return raw.strip()
+    if isinstance(raw, str) and _SCIENTIFIC.match(raw.strip()):
+        digits = format(Decimal(raw.strip()), "f")
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
     raise ValueError
 
 

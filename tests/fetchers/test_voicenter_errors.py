@@ -89,6 +89,12 @@ def test_error_is_identified_by_its_body_whatever_the_status(
         assert len(voicenter.requests) == 1
 
 
+def test_error_with_an_unknown_number_has_a_next_step() -> None:
+    error = Voicenter(lambda _body: httpx.Response(200, json={"ERROR_NUMBER": 99})).fails()
+    assert (error.message, error.exit_code) == ("Voicenter refused the request (error 99)", 7)
+    assert "settings of the profile" in (error.hint or "")
+
+
 def test_error_3_for_the_shortest_window_is_a_gap() -> None:
     voicenter = Voicenter(lambda _body: httpx.Response(200, json=sample("constructed_error_3.json")))
     pieces = voicenter.fetch(s(0), s(60))

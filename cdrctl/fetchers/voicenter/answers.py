@@ -99,9 +99,12 @@ def error_for(answer: Answer) -> CdrctlError | None:
         case 5:
             return RangeError(f"{TITLE} refused the range of dates", said=words, status=status)
         case _:
-            return RefusedError(f"{TITLE} refused the request (error {number})", said=words, status=status)
+            return RefusedError(
+                f"{TITLE} refused the request (error {number})", said=words, hint=_UNKNOWN, status=status
+            )
 
 
+_UNKNOWN = f"check the settings of the profile; if they are right, ask {TITLE}'s support what it means"
 ADMITS = "add it in CPanel → API Settings → Authorized IPs, or use a bearer token (access_token)"
 _CREDENTIALS = (
     "check code, or access_token: create a new one in Voicenter's back office; the lifetime of a bearer token is "

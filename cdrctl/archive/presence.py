@@ -137,15 +137,22 @@ def _unchanged(archive: Archive, files: Mapping[str, PlainFile], names: tuple[st
 def _unchanged_objects(
     archive: Archive, mirror: Mirror, files: Mapping[str, PlainFile], names: tuple[str, str]
 ) -> frozenset[str]:
-    """Return the days whose object is the version of the ledger, and has its readings beside it."""
+    """Return the days whose object is the version of the ledger, and has its readings beside it.
+
+    The ledger of an archive that was copied from a folder has no versions: there the size counts, as in a folder.
+    """
     profile, call = names
     before, after = archive.around_day(profile, call)
     versions, found = mirror.listed.versions(before), []
     for day, file in files.items():
         key = f"{before}{day}{after}"
         version = versions.get(key)
-        if version is not None and version.etag == file.etag and f"{before}{day}/{READINGS}" in versions:
+        if version is None or f"{before}{day}/{READINGS}" not in versions:
+            continue
+        if file.etag and version.etag == file.etag:
             mirror.learn(key, version.etag, file.sha256)  # as `_known_size` does
+            found.append(day)
+        elif not file.etag and version.size == file.bytes:
             found.append(day)
     return frozenset(found)
 

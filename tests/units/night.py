@@ -48,7 +48,7 @@ def compare(fleet: Fleet, tenants: int) -> None:
     fleet.write(fleet.config, *((name, name) for name in names))
     fleet.providers.fail("webex", "slow", times=10**6, seconds=SECONDS)
     for turn in range(2):
-        took = {}
+        took, within = dict[int, float](), dict[int, float]()
         for workers in (1, 2):
             with cluster(workers, fleet.environ, fleet.folder / "cluster.log") as running:
                 fleet.run("sync", *names[:4], "--into", f"warm{turn}{workers}", "--dask", running.address)
@@ -57,14 +57,12 @@ def compare(fleet: Fleet, tenants: int) -> None:
                 code, told = fleet.run(*words)
                 took[workers] = time.perf_counter() - began
                 spans = [one[2:] for one in running.ask("stream") if one[3] > one[2] > wall]
-            whole, busy = (
-                max(until for _, until in spans) - min(since for since, _ in spans),
-                sum(b - a for a, b in spans),
-            )
+            whole = within[workers] = max(until for _, until in spans) - min(since for since, _ in spans)
+            busy = sum(until - since for since, until in spans)
             say(f"{workers} workers: {took[workers]:.1f} s, in tasks {whole:.1f} s, busy {busy / whole / workers:.0%}")
             if code:
                 say(told)
-        say(f"one worker ÷ two: {took[1] / took[2]:.2f}")
+        say(f"one worker ÷ two: {took[1] / took[2]:.2f}, in tasks {within[1] / within[2]:.2f}")
 
 
 def say(text: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,24 @@ def test_a_settled_day_whose_object_another_program_changed_is_read_again(store:
     again.sync()
     assert again.asked[0] == Window(datetime(2026, 11, 8, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
     assert store.objects()[name] == written
+
+
+def test_settled_days_of_an_archive_copied_from_a_folder_are_not_parsed(store: Store, tmp_path: Path) -> None:
+    days = ["2026-11-06", "2026-11-07", "2026-11-08"]
+    records = [call(day, f"{day}T10:00:00Z") for day in days]
+    archive = open_or_create(tmp_path, None, "jsonl")
+    with closing(open_ledger(archive)) as ledger:
+        Bench(archive, ledger, records=[*records]).sync(since=NOW - timedelta(days=7))
+    store.copy_from(tmp_path)
+    changed, deleted, _ = (f"profile=acme/call=cdrs/date={day}/cdrs.jsonl" for day in days)
+    store.remove(deleted)
+    night = bench_on(store, *records)
+    assert night.sync().missing == [days[1]]
+    assert {*days} & {*night.ledger.whole_days("acme", "cdrs").days} == {days[0], days[2]}
+    store.put(changed, store.objects()[changed] + b"{}\n")
+    night = bench_on(store, *records)
+    night.sync()
+    assert night.asked[0].since == datetime(2026, 11, 6, tzinfo=UTC)
 
 
 def test_a_settled_day_in_a_store_gets_its_readings_again(store: Store) -> None:

@@ -77,6 +77,7 @@ def test_raw_records_have_no_columns() -> None:
         batch.to_arrow()
 
 
+@pytest.mark.slow
 def test_a_window_may_be_instants_and_parts_may_be_fetched_in_parallel() -> None:
     since = datetime.fromisoformat(SINCE)
     until = since + timedelta(hours=12)

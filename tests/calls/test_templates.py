@@ -107,6 +107,7 @@ def test_fields_that_no_column_has_change_nothing(name: str) -> None:
         assert parts_of_legs(fast.rows(Page(decoded, context))) == parts_of_legs(plain.rows(Page(records, context)))
 
 
+@pytest.mark.slow
 @for_each("name", PROVIDER_NAMES)
 def test_usual_legs_are_mapped_by_templates(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new column that the plain mapping looks at would make it needed for each leg."""

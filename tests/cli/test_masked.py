@@ -66,13 +66,17 @@ def test_no_other_setting_shows_a_secret(shell: Shell) -> None:
 
 
 def test_secrets_of_other_profiles_are_masked_too(shell: Shell) -> None:
-    lines = ["[profiles.acme]", 'provider = "webex"', f"timezone = {json.dumps(SECRET)}", 'access_token = "t0ken-acme"']
+    lines = [
+        "[profiles.acme]",
+        'provider = "webex"',
+        f'base_url = "https://example.com/{SECRET}"',
+        'access_token = "t0ken"',
+    ]
     lines += ["[profiles.lab]", 'provider = "voicenter"', f"code = {json.dumps(SECRET)}"]
     shell.config.write_text("\n".join([*lines, ""]), encoding="utf-8")
     shell.config.chmod(0o600)
-    ran = shell.run("webex", "cdrs", "-p", "acme", *HOUR, "--dry-run")
-    assert ran.code != 0
-    assert "********" in ran.err
+    ran = shell.run("webex", "cdrs", "-p", "acme", *HOUR, "--dry-run").ok()
+    assert "********" in ran.out
     assert "hush" not in ran.err + ran.out
 
 

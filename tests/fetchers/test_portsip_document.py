@@ -202,6 +202,7 @@ def test_change_of_any_field_of_a_request_is_a_fault(traffic: Traffic, way: str)
     assert len(fullest) == 5
 
 
+@pytest.mark.slow
 def test_other_changes_of_a_request_are_faults(traffic: Traffic) -> None:
     listing = next(one for one in traffic.heard if one.is_success and name_of(one) == "GET /cdrs")
     for changes in ({"top": "101"}, {"top": "x"}, {"skip": "-1"}, {"count": "perhaps"}, {"since": "yesterday"}):

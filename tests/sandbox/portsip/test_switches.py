@@ -147,6 +147,7 @@ def test_switch_empty(run: Starter) -> None:
         assert client.get("/call_reports/" + client.report()).json()["cron_expr"] is None
 
 
+@pytest.mark.slow
 def test_switch_no_items(run: Starter) -> None:
     sandbox = run(switches={"portsip": {"no_items": "null"}})
     with PortSIPClient(sandbox) as client:

@@ -207,11 +207,12 @@ def measured(
     }
     there = [name for name in calls.providers() if name in PROVIDERS]
     without = untold(one, {name: default_joins(name).lacks for name in there})
+    doubts = {name: doubt for name in there if (doubt := default_joins(name).doubts.get(one.name))}
     if without and one.needs not in OF_EVERY_CALL:  # the user may have named the queues
         telling = calls.telling(one.needs)
         without = {name: why for name, why in without.items() if name not in telling}
     day = next((at for at, key in enumerate(keys) if key.name == "day"), None)
-    for found in calls.measure(one, keys, parameters, without):
+    for found in calls.measure(one, keys, parameters, without, doubts):
         known, hours = coverage.hours(None if day is None else found.group[day], zone)
         if not coverage.failed and (hours is None or known == hours or coverage.assumed):
             yield found

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -16,7 +17,6 @@ from msgspec import Struct
 
 from cdrctl.calls.columns import CALL
 from cdrctl.errors import OutputError, ProviderError, UsageError
-from cdrctl.fetchers import PROVIDERS, default_joins
 from cdrctl.figures.definitions import PLACES, SOME_WITHOUT, Figure
 from cdrctl.figures.fitting import MOST, excess, without_excess
 from cdrctl.figures.groups import Key, cannot, statement
@@ -152,14 +152,12 @@ class Calls:
             self._told[column] = frozenset(name for (name,) in found)
         return self._told[column]
 
-    def _left_out(self, one: Figure, without: Mapping[str, str], where: str) -> str:
+    def _left_out(self, one: Figure, without: Mapping[str, str], doubts: Mapping[str, str], where: str) -> str:
         """Return a note of the providers that a figure leaves out, with reasons, and of how many other calls.
 
         It also says what is counted wrongly of the providers that are in it.
         """
-        known = [name for name in self.providers() if name in PROVIDERS]
-        doubts = {name: default_joins(name).doubts.get(one.name) for name in known}
-        found = [f"{name}: {doubt}" for name, doubt in doubts.items() if doubt]
+        found = [f"{name}: {doubt}" for name, doubt in doubts.items()]
         if without:
             found.append(f"leaves out {', '.join(without)}: {'; '.join(dict.fromkeys(without.values()))}")
         if one.needs in SOME_WITHOUT:
@@ -170,7 +168,12 @@ class Calls:
         return "; ".join(found)
 
     def measure(
-        self, one: Figure, keys: Sequence[Key], parameters: Mapping[str, Any], untold: Mapping[str, str]
+        self,
+        one: Figure,
+        keys: Sequence[Key],
+        parameters: Mapping[str, Any],
+        untold: Mapping[str, str],
+        doubts: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Measured]:
         """Yield the values of a figure, one for each group of calls.
 
@@ -179,6 +182,7 @@ class Calls:
             keys: The keys by which calls are grouped.
             parameters: The values of the parameters of the statement.
             untold: The providers whose records cannot give the figure, with the reason.
+            doubts: By provider, what the figure counts wrongly.
         """
         why = cannot(one, keys)
         there = self.providers()
@@ -202,7 +206,7 @@ class Calls:
             cursor = self._connection.execute(text, given)
             names_of = [str(described[0]) for described in cursor.description]
             rows = cursor.fetchall()
-        why = self._left_out(one, {name: untold[name] for name in without}, where)
+        why = self._left_out(one, {name: untold[name] for name in without}, doubts, where)
         if not rows and not keys:
             yield Measured(one, (), None, None, None, one.unit, why or "there are no such calls")
         for row in rows:

@@ -128,6 +128,16 @@ def test_a_provider_that_tells_nothing_of_queues_has_no_service_level(shell: She
     assert "leaves out kazoo" in rows_of(both)[0]["why"]
 
 
+def test_a_figure_says_what_it_counts_wrongly(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerows([[one.name for one in CALL], row("08:00:00", "08:02:00", "answered", provider="voicenter")])
+    found = {one["figure"]: one["why"] for one in rows_of(run("stats", str(path), "--figures", "asr,acd", *CSV).ok())}
+    assert found["asr"].startswith("voicenter: calls that a ring group took")
+    assert found["acd"] == ""
+
+
 def test_calls_are_selected_before_they_are_counted(shell: Shell) -> None:
     words = ("stats", "-p", "webex", "--from", "archive", *WINDOW, "--figures", "calls,asr", *CSV)
     ran = shell.run(*words, "--where", "direction = inbound and outcome = answered").ok()

@@ -29,9 +29,12 @@ def _end_without_traceback() -> None:
     """
     import _signal  # type: ignore[import-not-found]  # `signal` takes as long to load as all the rest of `cdrctl --version`
 
-    with_traceback = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
-    if with_traceback:
+    if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+        return
+    try:  # noqa: SIM105 - contextlib takes as long to load as `signal`
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    except ValueError:  # not in the main thread, which gets the signal
+        pass
 
 
 def main() -> None:

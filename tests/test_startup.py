@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from cdrctl import PROVIDERS, sandbox
+from cdrctl import PROVIDERS, __main__, __version__, sandbox
 from cdrctl.cli import app
 from cdrctl.cli.completion import answer
 from cdrctl.cli.completion.files import FILE
@@ -228,6 +230,30 @@ def test_the_list_of_commands_has_the_first_paragraph_of_each(name: str) -> None
     listed, itself = app.TOP.commands[name], app.load_command(name)
     assert listed.name == itself.name == name
     assert listed.about == " ".join(itself.about.partition("\n\n")[0].split())
+
+
+def test_the_program_may_run_in_another_thread(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cdrctl", "--version"])
+    ended: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            __main__.main()
+            ended.append(None)
+        except BaseException as error:  # noqa: BLE001 - whatever ends the thread
+            ended.append(error)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == [None]
+    assert capsys.readouterr().out == f"cdrctl {__version__}\n"
 
 
 @pytest.mark.process

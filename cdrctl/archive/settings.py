@@ -64,7 +64,8 @@ def check_installed(form: str | None) -> None:
 def without_pyarrow() -> ConfigurationError:
     """Return the error of an archive that cannot be used without pyarrow."""
     return ConfigurationError(
-        "the archive has Parquet files, and the package pyarrow is not installed", hint="pip install 'cdrctl[parquet]'"
+        "an archive of Parquet files needs the package pyarrow, which is not installed",
+        hint="pip install 'cdrctl[parquet]'",
     )
 
 

@@ -475,7 +475,7 @@ def joins_of(provider: str) -> Mapping[str, Joins]:
 
 
 def default_joins(provider: str) -> Joins:
-    """Return how the records join that are read by default of a provider."""
+    """Return how the records of a provider's default call join."""
     return next(iter(joins_of(provider).values()))
 
 

@@ -156,9 +156,10 @@ def test_an_archive_of_parquet_is_not_synced_without_pyarrow(
 ) -> None:
     open_or_create(shell.folder / "archive", None, "parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for words in (("sync", "webex", *INTO), ("fill", "webex", *INTO)):
+    for words in (("sync", "webex", *INTO), ("fill", "webex", *INTO), ("archive", "pseudonymise", "archive", "copy")):
         assert shell.run(*words).code == 6
     assert providers.requests == []
+    assert not (shell.folder / "copy").exists()
 
 
 def test_an_archive_keeps_its_zone_and_format(shell: Shell) -> None:

@@ -117,11 +117,12 @@ def _copies_apart(report: Report, page: Sequence[Record]) -> Sequence[Page]:
         return [Page(page, report.context)]
     came: Counter[str] = Counter()
     parts: defaultdict[int, list[Record]] = defaultdict(list)
-    for one in map(fingerprint, page):
+    for row in page:
+        one = fingerprint(row)
         came[one] += 1
-        parts[came[one]].append(page[came.total() - 1])
+        parts[came[one]].append(row)
     further = [Page(records, {**report.context, COPY: str(n)}) for n, records in parts.items() if n > 1]
-    return [Page(parts[1], report.context), *further]
+    return [Page(parts[1] if further else page, report.context), *further]
 
 
 def _too_many_records(name: str, total: int | None, offset: int) -> Gap:
